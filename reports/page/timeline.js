@@ -116,11 +116,12 @@ function drawBar(box, outcome, x, y, width, height, isJoined = false) {
   const { context } = box;
   const colour = colours[OUTCOMES[outcome]];
   context.fillStyle = colour;
-  if (isJoined || width < HOLLOW_PX_MIN) {
+  // What is unknown keeps its strokes, however many operations it is.
+  if (width < HOLLOW_PX_MIN || (isJoined && outcome !== INFO)) {
     // Too narrow to be hollow: half as high, so that the ok ones of the same pixels stay in sight.
     const top = outcome === FAIL ? height * 0.55 : 0;
-    // Where ok ones stand close together the others must be seen.
-    context.globalAlpha = isJoined && outcome === OK ? 0.6 : 1;
+    // Where operations stand close together, those that anomalies name must be seen.
+    context.globalAlpha = isJoined ? 0.55 : 1;
     context.fillRect(x, y + top, width, height - top);
     context.globalAlpha = 1;
     return;

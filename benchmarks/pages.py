@@ -1,0 +1,158 @@
+"""
+What the page of a long run costs: to read, judge and write it, and to move in it.
+
+The floor is what a page would hold that did nothing clever: the same columns as lists in JSON,
+and gzip. Seconds are those of the processor, because those compare on a machine with other work.
+Frames are timed by the page itself, in the distribution's Chromium; the least of some repetitions
+is what a frame takes when nothing else runs.
+
+    python benchmarks/pages.py [--operations 1000000] [--without-browser] [--keep FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from long_run import write_run
+
+REPEATS: Final = 10
+ZOOMS: Final = 10
+STEPS_OF_ZOOM: Final = 3
+FAULTS: Final = 200
+STALE: Final = 3
+KIB: Final = 1024
+MB: Final = 1_000_000
+LIMIT_MS: Final = 120_000
+
+NEXT_FRAME: Final = (
+    "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
+)
+
+_Made = TypeVar("_Made")
+
+
+def measured(what: str, work: Callable[[], _Made]) -> _Made:
+    """Do something, and print what it took."""
+    began, began_cpu = time.perf_counter(), time.process_time()
+    made = work()
+    cpu_s, wall_s = time.process_time() - began_cpu, time.perf_counter() - began
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB / MB
+    print(f"{what:<28}{cpu_s:8.2f} s of the processor{wall_s:8.2f} s{peak_mb:8.0f} MB", flush=True)
+    return made
+
+
+def write(run: Path) -> None:
+    """Read, judge and write a run, in this process."""
+    # Imported here: the process that compares has no use for it, and its peak would count it.
+    from dissever import judging
+    from dissever.harness import store
+    from dissever.harness.reader import read_history
+    from dissever.reports.drawn import COLUMNS, drawn
+
+    measured("read", lambda: read_history(run / store.HISTORY))
+    judged = measured("read and judge", lambda: judging.judge(run))
+    page = measured("write the page", lambda: judging.publish(run, judged))
+    print(f"{'the page':<28}{page.stat().st_size / MB:8.2f} MB")
+    operations = drawn(judged.history)
+    lists = [list(getattr(operations, name)) for name in COLUMNS] + [operations.tables.text]
+    floor = measured("floor: JSON and gzip", lambda: gzip.compress(json.dumps(lists).encode(), 6))
+    print(f"{'floor, in base64':<28}{len(floor) * 4 / 3 / MB:8.2f} MB")
+
+
+def look(page: Path) -> Iterator[str]:
+    """Move in a page; a line for each thing that was timed."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        opened = browser.new_page(viewport={"width": 1280, "height": 1000})
+        opened.goto(page.as_uri())
+        opened.wait_for_selector("html[data-ready]", timeout=LIMIT_MS)
+        opened.wait_for_selector("html[data-frame-ms]", timeout=LIMIT_MS)
+        paint = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
+        yield f"first paint {opened.evaluate(paint):,.0f} ms"
+        yield f"drawings after {opened.evaluate('() => performance.now()'):,.0f} ms"
+        opened.focus("#timeline-chart")
+        for _ in range(ZOOMS):
+            frames = sorted(_frames(opened))
+            where = opened.inner_text("#range")
+            yield f"{where:<46} {frames[0]:6.1f} ms, median {frames[len(frames) // 2]:6.1f} ms"
+            for _ in range(STEPS_OF_ZOOM):
+                opened.keyboard.press("+")
+        opened.keyboard.press("0")
+        for what, field, text in (
+            ("search", "text", "read → 22"),
+            ("search removed", "text", ""),
+        ):
+            yield f"{what}: {_filter(opened, field, text)}"
+        browser.close()
+
+
+def _frames(page: Any) -> Iterator[float]:
+    for _ in range(REPEATS):
+        page.evaluate("() => dispatchEvent(new Event('resize'))")
+        page.evaluate(NEXT_FRAME)
+        yield float(page.evaluate("() => document.documentElement.dataset.frameMs"))
+
+
+def _filter(page: Any, field: str, text: str) -> str:
+    """How long a filter took, and the longest time in which the page could not answer."""
+    page.evaluate(
+        """() => {
+          window.gap = 0;
+          let last = performance.now();
+          const tick = () => {
+            const now = performance.now();
+            window.gap = Math.max(window.gap, now - last);
+            last = now;
+            setTimeout(tick);
+          };
+          tick();
+        }"""
+    )
+    began = page.evaluate("() => performance.now()")
+    page.fill(f'[data-filter="{field}"]', text)
+    page.evaluate(NEXT_FRAME)
+    page.wait_for_selector("html:not([data-filtering])", timeout=LIMIT_MS)
+    page.evaluate(NEXT_FRAME)
+    took = page.evaluate("() => performance.now()") - began
+    gap = page.evaluate("() => window.gap")
+    return f"{took:,.0f} ms, longest pause {gap:,.0f} ms, {page.inner_text('#matching')}"
+
+
+def main() -> None:
+    """Measure one size."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--operations", type=int, default=1_000_000)
+    parser.add_argument("--without-browser", action="store_true")
+    parser.add_argument("--keep", type=Path, help="where the run is kept")
+    parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.write:
+        write(asked.write)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        run = asked.keep or Path(folder) / "run"
+        if not run.exists():
+            write_run(run, asked.operations, FAULTS, STALE, seed=1)
+        subprocess.run([sys.executable, __file__, "--write", str(run)], check=True)
+        if not asked.without_browser:
+            for line in look(run / "index.html"):
+                print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
