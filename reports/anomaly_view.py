@@ -108,6 +108,22 @@ def found_by(results: Results) -> list[tuple[str, Anomaly]]:
     return [(result.checker, anomaly) for result, anomaly in _found(results)]
 
 
+def explained(results: Results, count_max: int) -> tuple[int, ...]:
+    """
+    The numbers of the anomalies that a page explains, in order, counted from 1.
+
+    The first of each signature is one of them as long as there is room.
+    """
+    signatures = [_signature(result, anomaly) for result, anomaly in _found(results)]
+    firsts = {signature: number for number, signature in reversed([*enumerate(signatures, 1)])}
+    others = set(range(1, len(signatures) + 1)) - set(firsts.values())
+    return tuple(sorted([*sorted(firsts.values()), *sorted(others)][:count_max]))
+
+
+def _signature(result: Result, anomaly: Anomaly) -> str:
+    return anomaly.signature or f"{result.checker}/{anomaly.name}"
+
+
 def _found(results: Results) -> list[tuple[Result, Anomaly]]:
     ordered = by_cause(results.results)
     return [(result, anomaly) for result in ordered for anomaly in result.anomalies]
@@ -169,15 +185,15 @@ def _successes(history: History, ends: Sequence[UnaskedEnd]) -> Successes:
 
 
 def anomaly_views(
-    told: Sequence[Found], history: History, found: Episodes, *, count_max: int
+    told: Sequence[Found], history: History, found: Episodes
 ) -> tuple[AnomalyView, ...]:
-    """The first count_max anomalies of `findings`."""
+    """Some of `findings`, with everything that their parts of a report show."""
     by_index = operations_by_index(history)
     views: list[AnomalyView] = []
     signatures: set[str] = set()
-    for each in told[:count_max]:
+    for each in told:
         result, anomaly = each.result, each.anomaly
-        signature = anomaly.signature or f"{result.checker}/{anomaly.name}"
+        signature = _signature(result, anomaly)
         is_open = signature not in signatures
         signatures.add(signature)
         context = [

@@ -21,8 +21,12 @@ from dissever.reports.meaning import Family, family_of
 from dissever.reports.stuck_card import StuckCard
 
 ROWS_MAX: Final = 8
-CELL_CHARACTERS_MAX: Final = 90
+ROWS_OF_OTHERS_MAX: Final = 3
+"""Of each kind after the first: the run must fit on a screen."""
+
+CELL_CHARACTERS_MAX: Final = 140
 NODES_NAMED_MAX: Final = 3
+TRANSACTIONS_MAX: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +79,25 @@ def headlines(
     kinds: dict[tuple[str, str], list[Found]] = {}
     for each in found:
         kinds.setdefault((each.result.checker, each.anomaly.name), []).append(each)
-    return tuple(_headline(some, by_index, faults) for some in kinds.values())
+    return tuple(
+        _headline(some, by_index, faults, rows_max=ROWS_OF_OTHERS_MAX if place else ROWS_MAX)
+        for place, some in enumerate(kinds.values())
+    )
 
 
-def _headline(some: list[Found], by_index: Mapping[int, Operation], faults: Episodes) -> Headline:
+def _headline(
+    some: list[Found],
+    by_index: Mapping[int, Operation],
+    faults: Episodes,
+    *,
+    rows_max: int,
+) -> Headline:
     first = some[0]
     table = _table(first, by_index, faults)
     rows = [Row(each.number, cells) for each in some for cells in table.cells(each)]
     shown = [
         Row(row.number, tuple(shorten(cell, CELL_CHARACTERS_MAX) for cell in row.cells))
-        for row in rows[:ROWS_MAX]
+        for row in rows[:rows_max]
     ]
     wrong = sum(each.anomaly.wrong_count for each in some)
     return Headline(
@@ -110,6 +123,11 @@ def _table(first: Found, by_index: Mapping[int, Operation], faults: Episodes) ->
         )
     if first.anomaly.wrong:
         return _of_answers(first, by_index, faults)
+    if first.anomaly.cycle:
+        return _Table(
+            ("Transactions", "Joined by", "Keys", "From", "Until", "Fault in force"),
+            lambda each: [_cycle(each.anomaly, by_index, faults)],
+        )
     return _Table(("What", "Fault in force"), lambda each: [_plain(each, by_index, faults)])
 
 
@@ -138,6 +156,28 @@ def _plain(each: Found, by_index: Mapping[int, Operation], faults: Episodes) -> 
     named = [by_index[index] for index in each.anomaly.indices if index in by_index]
     times = [event.time for operation in named for event in _events(operation)]
     return each.anomaly.summary, brief(faults, min(times), max(times)) if times else ""
+
+
+def _cycle(
+    anomaly: Anomaly, by_index: Mapping[int, Operation], faults: Episodes
+) -> tuple[str, ...]:
+    """The transactions of a cycle, each by the event that began it, and why one follows another."""
+    named = [by_index[edge.source] for edge in anomaly.cycle if edge.source in by_index]
+    sources = [f"#{edge.source}" for edge in anomaly.cycle]
+    shown = [*sources[:TRANSACTIONS_MAX], *(["…"] if len(sources) > TRANSACTIONS_MAX else [])]
+    kinds = dict.fromkeys(edge.kind for edge in anomaly.cycle)
+    keys = dict.fromkeys(show(edge.key) for edge in anomaly.cycle if edge.key is not None)
+    spans = [_span(operation) for operation in named]
+    start_ns = min((span[0] for span in spans), default=0)
+    end_ns = max((span[1] for span in spans), default=0)
+    return (
+        " → ".join([*shown, sources[0]]),
+        ", ".join(kinds),
+        ", ".join(keys) or "none",
+        time_text(start_ns),
+        time_text(end_ns),
+        brief(faults, start_ns, end_ns),
+    )
 
 
 def _of_answers(first: Found, by_index: Mapping[int, Operation], faults: Episodes) -> _Table:
@@ -319,4 +359,7 @@ _TITLES: Final[Mapping[str, Callable[[list[Found]], str]]] = {
 
 def _many(some: list[Found]) -> str:
     name = some[0].anomaly.name
+    if all(each.anomaly.cycle for each in some):
+        cycles = count_text(len(some), "cycle")
+        return f"{cycles} of transactions: no order of them gives these answers"
     return name if len(some) == 1 else f"{name}, {len(some)} times"

@@ -28,6 +28,7 @@ from dissever.reports.anomaly_view import (
     anomaly_views,
     excused_ends,
     excused_waits,
+    explained,
     findings,
     found_by,
     named_indices,
@@ -174,6 +175,7 @@ def _context(
         measured = arounds(history.columns, found, end_ns=history.duration_ns)
     leading = leading_at(found, looks_of(insight))
     told, near = findings(results, history, found, nodes=subject.nodes), nearby(history, results)
+    numbers = explained(results, ANOMALIES_MAX)
     rows = fault_rows(found, measured, counts_of_faults(results), leading)
     return {
         "subject": subject,
@@ -186,7 +188,8 @@ def _context(
         "duration_ns": history.duration_ns,
         "anomalies": found_by(results),
         "headlines": headlines(told, operations_by_index(near), found),
-        "views": anomaly_views(told, near, found, count_max=ANOMALIES_MAX),
+        "views": anomaly_views([told[number - 1] for number in numbers], near, found),
+        "explained": numbers,
         "excused": excused_ends(results, history, found),
         "waits": excused_waits(results, found, nodes=subject.nodes),
         "models": [text for each in results.results if (text := models_text(each.details))],

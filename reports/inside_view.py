@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from dissever.harness.history import History
 from dissever.harness.results import Anomaly, Results
 from dissever.harness.values import count_text
-from dissever.reports.anomaly_view import found_by, operations_by_index
+from dissever.reports.anomaly_view import explained, found_by, operations_by_index
 from dissever.reports.lamport import Span, span_of
 from dissever.reports.simulation import LogEntry, Simulation, State, Violation, count_of
 
@@ -60,12 +60,15 @@ class InsideView:
 def inside_views(
     simulation: Simulation, results: Results, history: History, *, count_max: int
 ) -> tuple[InsideView, ...]:
-    """One for each of the first count_max anomalies, in their order."""
+    """One for each anomaly that is explained, in their order."""
     by_index = operations_by_index(history)
     left = list(simulation.violations)
     views = []
-    for checker, anomaly in found_by(results)[:count_max]:
+    numbers = explained(results, count_max)
+    for number, (checker, anomaly) in enumerate(found_by(results), 1):
         violation = _take(left, anomaly) if checker == INVARIANTS else None
+        if number not in numbers:
+            continue
         span = span_of(anomaly, violation, simulation, by_index, end_ns=history.duration_ns)
         shown = None if violation is None else violation_view(violation, simulation)
         views.append(InsideView(span, shown))

@@ -107,7 +107,7 @@ def _lines(
     if results.signature:
         yield f"  signature: {results.signature}"
     yield ""
-    for view in anomaly_views(told, history, found, count_max=1):
+    for view in anomaly_views(told[:1], history, found):
         yield from _explanation(view, operations_by_index(history))
     count = sum(len(result.anomalies) for result in results.results)
     if not count:
@@ -126,7 +126,9 @@ def _found_lines(
         return
     yield from _wrapped(means(results), indent="  ")
     for headline in kinds[:HEADLINES_MAX]:
-        yield from _wrapped(f"{headline.title} ({headline.name})", indent="    ", first="  - ")
+        is_named = headline.title.startswith(headline.name)
+        name = "" if is_named else f" ({headline.name})"
+        yield from _wrapped(f"{headline.title}{name}", indent="    ", first="  - ")
     if (more := len(kinds) - HEADLINES_MAX) > 0:
         yield f"  - {count_text(more, 'more kind')} of anomalies"
 

@@ -13,9 +13,9 @@ from dissever.checkers.linearizability.models import REGISTER
 from dissever.harness.episodes import episodes_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.latency import Successes
-from dissever.harness.results import Anomaly, Budget, Result, Verdict, merge
+from dissever.harness.results import Anomaly, Budget, Edge, Result, Verdict, merge
 from dissever.reports import Subject, render_html, render_junit, summary
-from dissever.reports.anomaly_view import findings, operations_by_index
+from dissever.reports.anomaly_view import explained, findings, operations_by_index
 from dissever.reports.crash_card import crash_card
 from dissever.reports.details import unasked_ends
 from dissever.reports.headlines import Headline, headlines
@@ -259,3 +259,37 @@ def test_terminal_tells_the_last_words_of_a_crash_and_is_short(crash_run: Any) -
     assert "its last words (nodes/n2/stderr-1.log):" in text
     assert "panic: <b>out of luck</b>" in text
     assert len(lines) < 40
+
+
+def test_cycles_are_rows_of_transactions() -> None:
+    history = _history(
+        (0, "invoke", "txn", [["append", 1, 1]], None),
+        (0, "ok", "txn", [["append", 1, 1]], None),
+        (1, "invoke", "txn", [["r", 1, None]], None),
+        (1, "ok", "txn", [["r", 1, []]], None),
+    )
+    edges = (Edge(source=0, target=2, kind="realtime"), Edge(source=2, target=0, kind="rw", key=1))
+    found = Anomaly(name="G-single", summary="a cycle", indices=(0, 1, 2, 3), cycle=edges)
+    result = Result(checker="transactions", verdict=Verdict.INVALID, why="", anomalies=(found,))
+    (headline,) = _headlines(history, result)
+
+    assert headline.title == "1 cycle of transactions: no order of them gives these answers"
+    assert headline.rows[0].cells[:5] == (
+        *("#0 → #2 → #0", "realtime, rw", "1", "0.000 s", "3.000 s"),
+    )
+
+
+def test_kinds_after_the_first_have_few_rows() -> None:
+    many = [_invalid("logs", *["assertion"] * 9), _invalid("liveness", *["no-recovery"] * 9)]
+    first, second = _headlines(STALE, *many)
+
+    assert (len(first.rows), first.more) == (8, 1)
+    assert (len(second.rows), second.more) == (3, 6)
+
+
+def test_the_first_of_each_signature_is_explained_before_more_of_the_same() -> None:
+    many = merge([_invalid("logs", *["assertion"] * 5), _invalid("liveness", "no-recovery")])
+
+    assert explained(many, 3) == (1, 2, 6)
+    assert explained(many, 9) == (1, 2, 3, 4, 5, 6)
+    assert explained(merge([]), 3) == ()
