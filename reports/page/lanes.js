@@ -12,6 +12,8 @@ function buildRows(run) {
   view.rows = view.grouping === "worker" ? rowsOfWorkers() : rowsOfGroups(run);
   view.rowOf = new Int32Array(run.count).fill(-1);
   view.rows.forEach((row, at) => { for (const i of row.list) view.rowOf[i] = at; });
+  document.getElementById("worker-rule").hidden = view.grouping !== "worker";
+  document.getElementById("group-rule").hidden = view.grouping === "worker";
 }
 
 function rowsOfWorkers() {

@@ -256,14 +256,17 @@ def test_rows_without_anything_are_left_out(busy_page: Callable[..., Page]) -> N
 def test_lanes_stand_for_workers_nodes_or_keys(busy_page: Callable[..., Page]) -> None:
     page = busy_page(keys=3)
     by_worker = labels(page)[:3]
+    workers_told = page.is_visible("#worker-rule"), page.is_visible("#group-rule")
     page.select_option("#grouping", "node")
     settle(page)
     by_node = labels(page)[:3]
+    nodes_told = page.is_visible("#worker-rule"), page.is_visible("#group-rule")
     page.select_option("#grouping", "key")
     settle(page)
 
     assert by_worker == ["worker 0", "worker 1", "worker 2"]
     assert by_node == ["n1", "n2", "n3"]
+    assert (workers_told, nodes_told) == ((True, False), (False, True))
     assert labels(page)[:3] == ["key 0", "key 1", "key 2"]
     assert page.inner_text("#lanes-note") == ""
 
