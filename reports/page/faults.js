@@ -19,7 +19,7 @@ function buildFaults() {
   const list = document.querySelector(".fault-list[data-drawn-max]");
   if (!list) return;
   const lines = [...list.querySelectorAll(":scope > .fault-line")];
-  const most = Number(list.dataset.drawnMax);
+  const most = Number(list.dataset.drawnMax) / (matchMedia("(max-width: 900px)").matches ? 2 : 1);
   const all = document.getElementById("faults-all");
   const count = element("span", { class: "note", "aria-live": "polite" });
   const nodesOf = new Map(lines.map((one) => [one, JSON.parse(one.dataset.nodes)]));

@@ -187,6 +187,7 @@ def test_narrow_screen_shows_each_line_whole(open_page: Callable[..., Page]) -> 
     )
 
     assert wide <= 400
+    assert len(visible(page)) == 20
     assert cut == []
 
 
