@@ -98,8 +98,9 @@ def _lines(
         yield f"  ok before the first fault, under faults, after the last: {numbers}"
     for result in results.results:
         yield from _wrapped(models_text(result.details), indent="  ")
-    # A crash is an anomaly, and is explained as such.
-    ends = [f"{end.what}: {end.why}" for end in unasked_ends(results) if end.why]
+    # A crash is an anomaly, and the first one is explained as such.
+    ends = [end.what for end in unasked_ends(results) if not end.why][1:]
+    ends += [f"{end.what}: {end.why}" for end in unasked_ends(results) if end.why]
     for text in ends[:LISTED_MAX]:
         yield from _wrapped(text, indent="  ")
     if len(ends) > LISTED_MAX:
