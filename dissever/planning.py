@@ -236,7 +236,7 @@ def _with_presets(options: Options, system: System) -> Options:
         if count == 1 or _has_time(found, system):
             return found
     what = " or ".join(asked)
-    raise ValueError(f"expected a system that can have a fault of {what}, got {system.name}")
+    raise ValueError(f"none of the faults of {what} can strike {system.name}")
 
 
 def _has_time(options: Options, system: System) -> bool:

@@ -283,7 +283,8 @@ def lapse_of(healing: Operation) -> str | None:
     if "still_held" not in seen or seen["still_held"] is True:
         return None
     why = seen.get("lapsed", "it was no longer in force" if seen["still_held"] is False else "")
-    return f"{name_of(healing)} came too late: {why or 'nobody saw whether it was still in force'}"
+    why = why or "it is not known whether it was still in force"
+    return f"{name_of(healing)} came too late: {why}"
 
 
 def left_of(episode: Episode) -> str | None:

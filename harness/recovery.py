@@ -191,7 +191,7 @@ def _compared(replicas: Mapping[str, Replica]) -> tuple[bool | None, str]:
     if len(seen) > 1:
         return False, "replicas differ"
     if damaged := [node for node, held in replicas.items() if isinstance(held, Damaged)]:
-        return False, f"what {listed(damaged)} held was damaged"
+        return False, f"the data of {listed(damaged)} is damaged"
     if unseen or not seen:
-        return None, f"no dump was got from {listed(unseen) or 'any node'}"
+        return None, f"no dump came from {listed(unseen) or 'any node'}"
     return True, ""

@@ -339,7 +339,7 @@ async def _prepare(
             with waiting("waiting until every node serves", PREPARED_LIMIT_S):
                 await deployment.await_ready(PREPARED_LIMIT_S)
         except TimeoutError as error:
-            raise CannotRun(f"the system did not outlive the preparation: {error}") from error
+            raise CannotRun(f"the system does not serve on prepared hosts: {error}") from error
 
 
 def _keep_exits(cluster: Cluster, origin_ns: int | None) -> None:

@@ -280,10 +280,10 @@ def manifest(run: Path) -> dict[str, Kept]:
 def damage(run: Path, files: Mapping[str, Kept] | None) -> Iterator[str]:
     """What is not as the run left it, one phrase for each file."""
     if files is None:
-        yield f"{OUTCOME} does not list the files of the run, so nobody can say if it is whole"
+        yield f"{OUTCOME} does not list the files of the run, so it may not be whole"
         return
     if HISTORY not in files:
-        yield f"{OUTCOME} does not list {HISTORY}, so nobody can say if it is whole"
+        yield f"{OUTCOME} does not list {HISTORY}, so it may not be whole"
     for name, kept in files.items():
         path = run / name
         try:

@@ -9,15 +9,15 @@ of others need no argument for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
-from dissever.harness.values import reason
+from dissever.harness.values import listed, reason
 
-__all__ = ["NotYet", "Wait", "first_acknowledged", "heard", "until", "waiting"]
+__all__ = ["NotYet", "Wait", "disagreement", "first_acknowledged", "heard", "until", "waiting"]
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ async def until(
     """
     loop = asyncio.get_running_loop()
     start = loop.time()
-    missing = "nobody was asked yet"
+    missing = "there was no time to ask"
     with waiting(what, timeout_s):
         while loop.time() - start < timeout_s:
             try:
@@ -108,6 +108,12 @@ async def until(
                 missing = str(error)
             await asyncio.sleep(gap_s)
     raise TimeoutError(f"{late}: {missing}")
+
+
+def disagreement(named: Mapping[str, str | None]) -> str:
+    """Which node each names as the leader, in words; nobody for None and an empty name."""
+    says = listed(f"{node} names {leader or 'nobody'}" for node, leader in named.items())
+    return f"the nodes do not agree who leads: {says}"
 
 
 async def first_acknowledged(

@@ -151,7 +151,7 @@ class Dispatcher:
                 seen = await self._injector.look_again()
         except (OSError, TimeoutError) as error:
             why = str(error) or f"that took more than {CHECK_LIMIT_S:g} s"
-            return {"still_held": None, "lapsed": f"nobody saw whether it was in force: {why}"}
+            return {"still_held": None, "lapsed": f"it is not known whether it was in force: {why}"}
         if seen is None or seen.is_so is None:
             return {} if seen is None else {"in_force": dict(seen.facts)}
         above = {name: seen.facts[name] for name in ("as_asked", "said") if name in seen.facts}

@@ -271,8 +271,8 @@ class FaultSpec:
         least = down_least(spec, count) if self.fault.takes_down else 0
         if least > budget:
             return (
-                f"would take {least} of {count} nodes down, and the budget allows {budget}:"
-                " use more nodes, or a greater budget"
+                f"would stop {least} of {count} nodes, and the plan allows {budget} at a time:"
+                f" use more nodes, or `budget: {least}` in a plan of your own"
             )
         return ""
 

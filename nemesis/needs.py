@@ -75,9 +75,7 @@ def missing(
         return None  # What a system offers is asked of the system.
     abilities = {need, *(each for each in needs if isinstance(each, type))}
     if not backend.is_virtual and need in Backend.SIMULATED.abilities:
-        return Missing(
-            "that can be done to simulated nodes alone", "use a system that is simulated"
-        )
+        return Missing("only simulated nodes can have it", "use a system that is simulated")
     *most, last = [each.value for each in Backend if abilities <= each.abilities]
     others = f"{', '.join(most)} or " if most else ""
     return Missing(_UNABLE[backend], f"use {others}{last}")
@@ -118,8 +116,8 @@ def not_made(hosts: Hosts, cluster: Any) -> Missing | None:
 
 
 _UNABLE: Mapping[Backend, str] = {
-    Backend.NAMESPACES: "that can be done to simulated nodes alone",
-    Backend.CONTAINERS: "that can be done to simulated nodes alone",
+    Backend.NAMESPACES: "only simulated nodes can have it",
+    Backend.CONTAINERS: "only simulated nodes can have it",
     Backend.SIMULATED: "simulated hosts have no kernel",
     Backend.COMPOSE: "services of a Compose project keep the disks and the clocks of their images",
 }

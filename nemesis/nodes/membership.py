@@ -168,7 +168,7 @@ class Transfer(_Membership):
             names = ", then ".join(each or "nobody" for each in led[:LED_MAX])
             return f"leadership moved meanwhile: {names}"
         if leader is None:
-            return f"nobody led for {TRANSFER_LIMIT_S:g} s"
+            return f"no node led for {TRANSFER_LIMIT_S:g} s"
         for each in (leader, node):
             if (state := (await self._cluster.status(each)).state) is not NodeState.RUNNING:
                 return f"{each} was {state.value}"

@@ -333,7 +333,7 @@ def _checked(
     if lack := strangers(step.nodes, nodes):
         yield "nodes", lack
     if step.nodes and spec.fault.takes_down and len(step.nodes) > budget:
-        yield "nodes", f"would take {len(step.nodes)} nodes down, and the budget allows {budget}"
+        yield "nodes", f"would stop {len(step.nodes)} nodes, and the budget allows {budget}"
     if not step.nodes:
         try:
             spec.fitting(len(nodes), budget)
@@ -411,7 +411,7 @@ def _check_together(strike: Strike, before: Sequence[Strike], count: int, budget
         if strike in there and down > budget:
             others = ", ".join(each.where for each in there[:-1])
             raise ValueError(
-                f"with {others} it would take {down} nodes down, and the budget allows {budget}"
+                f"with {others} it would stop {down} nodes, and the budget allows {budget}"
             )
 
 

@@ -174,7 +174,7 @@ class ClientsDeployment:
         mark = forwarders.mark()
         if not any(map(self._clients.has, _GREETINGS)):
             return await self._refusal(node, self.client_ports[0])
-        why = "its client asked it nothing"
+        why = "its client sent it nothing"
         try:
             await self.ask(node, self._greeting, forwarders=forwarders)
         except Exception as error:
@@ -357,7 +357,7 @@ class ClientsDeployment:
                 await self._fail_if_ended((node,))
                 raise NotYet(reason(error)) from error
 
-        late = f"{node} did not do it within {timeout_s:g} s"
+        late = f"{node} did not do what was asked within {timeout_s:g} s"
         return await until(asked, timeout_s, _POLL_S, late=late)
 
     @asynccontextmanager

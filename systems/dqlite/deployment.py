@@ -14,7 +14,7 @@ from dissever.harness.cluster.last_words import why_it_ended
 from dissever.harness.plan import Options
 from dissever.harness.system import Members, Replica, Role, Snapshot, Unseen
 from dissever.harness.values import listed, reason
-from dissever.harness.waiting import NotYet, first_acknowledged, until, waiting
+from dissever.harness.waiting import NotYet, disagreement, first_acknowledged, until, waiting
 from dissever.systems.dqlite.database import DATABASE, TABLES, TICK
 from dissever.systems.dqlite.hosts import PORT, DqliteHosts
 from dissever.systems.dqlite.options import QUORUM, TOKENS, option, voters_of
@@ -130,7 +130,8 @@ class DqliteDeployment:
                 raise
             client.close()
             address = leader.address
-        raise dqlite.NoLeader(f"{node} names {self._names.get(address, address)}, which denies")
+        named = self._names.get(address, address)
+        raise dqlite.NoLeader(f"{node} says that {named} leads, and {named} denies it")
 
     async def primaries(self) -> tuple[str, ...]:
         leaders = await asyncio.gather(*(self._leader_of(node) for node in self.cluster.nodes))
@@ -165,7 +166,7 @@ class DqliteDeployment:
         named = dict(zip(nodes, leaders, strict=True))
         leader = next(filter(None, leaders), None)
         if leader is None or not set(leaders) <= {leader, None}:
-            raise NotYet(f"the nodes name as their leader {named}")
+            raise NotYet(disagreement(named))
         if unaware := [node for node in nodes if named[node] is None]:
             await self._expect_stand_bys(unaware)
         try:

@@ -12,7 +12,7 @@ from dissever.harness.cluster.simulator import Server, ServerRole, SimulatorClus
 from dissever.harness.plan import Options
 from dissever.harness.system import Digest, Replica, Snapshot, Unseen
 from dissever.harness.values import listed, reason
-from dissever.harness.waiting import NotYet, first_acknowledged, until
+from dissever.harness.waiting import NotYet, disagreement, first_acknowledged, until
 from dissever.systems.raft import calls
 from dissever.systems.raft.calls import Link
 from dissever.systems.raft.members import RaftMembers
@@ -83,7 +83,7 @@ class RaftDeployment:
         named = {node: self._leader_of(node) for node in self.cluster.nodes}
         leader = named[self.cluster.nodes[0]]
         if leader is None or set(named.values()) != {leader}:
-            raise NotYet(f"the nodes name as their leader {named}")
+            raise NotYet(disagreement(named))
         try:
             await self._write(leader)
         except (NotApplied, OSError) as error:

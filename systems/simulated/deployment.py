@@ -14,7 +14,7 @@ from dissever.harness.cluster import NodeState
 from dissever.harness.cluster.simulated import SimulatedCluster
 from dissever.harness.system import Digest, Members, Replica, Snapshot, Unseen
 from dissever.harness.values import listed
-from dissever.harness.waiting import NotYet, first_acknowledged, until
+from dissever.harness.waiting import NotYet, disagreement, first_acknowledged, until
 from dissever.systems.simulated import transactions
 from dissever.systems.simulated.members import SimulatedMembers
 from dissever.systems.simulated.raft.gateway import Do
@@ -126,8 +126,7 @@ class SimulatedDeployment:
             raise NotYet(f"no answer from {listed(silent)}")
         leaders = {view.leader for view in views.values()}
         if len(leaders) > 1 or "" in leaders:
-            named = {node: view.leader or "nobody" for node, view in views.items()}
-            raise NotYet(f"the nodes name as their leader {named}")
+            raise NotYet(disagreement({node: view.leader for node, view in views.items()}))
         await self._progress(self.cluster.nodes[:1])
         return next(node for node, view in views.items() if view.identity == view.leader)
 

@@ -71,7 +71,7 @@ def test_no_faults_are_valid(history: Notation) -> None:
         ),
         (
             HELD.replace("'healed': True", "'healed': True, 'still_held': None"),
-            "nobody saw whether it was still in force",
+            "it is not known whether it was still in force",
         ),
         (SKIPPED, "no fault struck anything: kill (kill) at 0.000 s was skipped: the budget is"),
         (

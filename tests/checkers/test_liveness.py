@@ -162,7 +162,7 @@ def test_a_recovery_that_saw_nothing_is_unknown(history: Notation, f: str, value
 
 def test_what_was_not_seen_is_named(history: Notation) -> None:
     events = [
-        structs.replace(event, value=None, error="no dump was got from n2 (timeout)")
+        structs.replace(event, value=None, error="no dump came from n2 (timeout)")
         if (event.f, event.type) == ("compare-replicas", Type.INFO)
         else event
         for event in history(HEALED)
@@ -171,7 +171,7 @@ def test_what_was_not_seen_is_named(history: Notation) -> None:
     result = Liveness()(History(events), Budget())
 
     assert result.verdict is Verdict.UNKNOWN
-    assert result.why == 'compare-replicas saw nothing: "no dump was got from n2 (timeout)"'
+    assert result.why == 'compare-replicas saw nothing: "no dump came from n2 (timeout)"'
 
 
 def test_what_was_not_seen_does_not_hide_what_was_missed(history: Notation) -> None:

@@ -117,7 +117,7 @@ def test_host_names_and_addresses_are_names_of_nodes(dissever: Callable, nodes: 
         ("simulated", "disk-flip", "disk-flip cannot strike on the backend simulated"),
         ("simulated", "limit-cpu", "limit-cpu cannot strike on the backend simulated"),
         ("simulated", "out-of-memory", "its nodes are objects in Python"),
-        ("dqlite", "out-of-memory", "that can be done to simulated nodes alone"),
+        ("dqlite", "out-of-memory", "only simulated nodes can have it"),
         ("dqlite", "upgrade", "expected --upgrade-to VERSION with the fault upgrade, got none"),
         ("dqlite", "kill,upgrade:one", "expected --upgrade-to VERSION"),
     ],

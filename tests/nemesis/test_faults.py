@@ -83,9 +83,9 @@ def test_specs_that_do_not_fit_are_not_drawn() -> None:
             asked("kill", "all"),
             3,
             1,
-            "kill:all would take 3 of 3 nodes down, and the budget allows 1",
+            "kill:all would stop 3 of 3 nodes, and the plan allows 1 at a time",
         ),
-        (asked("kill"), 2, 0, "kill:one would take 1 of 2 nodes down, and the budget allows 0"),
+        (asked("kill"), 2, 0, "kill:one would stop 1 of 2 nodes, and the plan allows 0 at a time"),
         (
             asked("partition", "bridge"),
             2,

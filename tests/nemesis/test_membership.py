@@ -154,7 +154,7 @@ def test_transfer_while_nobody_leads_is_left_out(
     )
 
     assert struck.value["targets"] == []
-    assert struck.value["skipped"] == "nobody led for 0.1 s"
+    assert struck.value["skipped"] == "no node led for 0.1 s"
     assert struck.value["evidence"]["held"] is None
     assert healed.value["evidence"]["healed"] is True
 

@@ -51,7 +51,7 @@ def test_what_the_backend_cannot_do_and_what_contradicts_is_left_out_with_its_re
     assert set(chosen) | set(reasons) == set(FAULTS.own)
     assert "clock-jump" in chosen
     assert reasons["monotonic-drift"] == "it cannot be in one plan with clock-jump"
-    assert reasons["out-of-memory"] == "that can be done to simulated nodes alone"
+    assert reasons["out-of-memory"] == "only simulated nodes can have it"
 
 
 def test_what_a_system_lacks_is_left_out() -> None:

@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_operations_and_another_one_others() -> Non
         ),
         ("faults: {", "line 1: expected YAML, but this cannot be read: 'faults: {'"),
         ("faults: [{fault: kil, at: 1, for: 1}]", r"line 1 \(kil\): .*did you mean kill"),
-        ("faults: [{fault: 'kill:all', at: 1, for: 1}]", "would take 5 of 5 nodes down"),
+        ("faults: [{fault: 'kill:all', at: 1, for: 1}]", "would stop 5 of 5 nodes"),
         ("faults: [{fault: kill, nodes: [n9], at: 1, for: 1}]", "expected nodes out of n1.*got n9"),
         ("faults: [{fault: 'kill:one', nodes: [n1], at: 1, for: 1}]", "got both"),
         ("faults: [{fault: kill, nodes: [n1, n2, n3], at: 1, for: 1}]", "the budget allows 2"),
@@ -121,11 +121,11 @@ def test_the_same_seed_gives_the_same_operations_and_another_one_others() -> Non
         ),
         (
             "faults: [{fault: 'kill:minority', at: 1, for: 3},\n {fault: pause, at: 3, for: 3}]",
-            r"line 2 \(pause\): with line 1 \(kill:minority\) it would take 3 nodes down, and",
+            r"line 2 \(pause\): with line 1 \(kill:minority\) it would stop 3 nodes, and",
         ),
         (
             "faults: [{fault: pause, at: 3, for: 3},\n {fault: 'kill:minority', at: 1, for: 3}]",
-            r"line 2 .*: with line 1 \(pause\) it would take 3 nodes down",
+            r"line 2 .*: with line 1 \(pause\) it would stop 3 nodes",
         ),
         (
             "faults: [{fault: disk-slow, at: 1, for: 3},\n {fault: disk-full, at: 2, for: 3}]",

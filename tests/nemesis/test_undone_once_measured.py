@@ -207,7 +207,9 @@ def test_a_look_that_fails_is_no_evidence_and_healing_goes_on(
     (healed,) = play(nemeses, ("partition", "stop-partition"))
 
     assert healed.value["evidence"]["still_held"] is None
-    assert healed.value["evidence"]["lapsed"] == "nobody saw whether it was in force: no counters"
+    assert (
+        healed.value["evidence"]["lapsed"] == "it is not known whether it was in force: no counters"
+    )
     assert healed.value["evidence"]["healed"] is True
     assert cluster.grudge == {}
 

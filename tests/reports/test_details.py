@@ -115,7 +115,7 @@ def test_crash_is_told_in_every_report_and_so_is_the_second() -> None:
     [
         ({"idle": True}, "idle: nothing met it"),
         ({"still_held": False}, "came too late: it was no longer in force"),
-        ({"still_held": None}, "nobody saw whether it was still in force"),
+        ({"still_held": None}, "it is not known whether it was still in force"),
         ({"as_asked": False}, "it struck another node than was asked for"),
     ],
 )
