@@ -8,7 +8,7 @@ import pytest
 
 from dissever.checkers import GrowOnlySet
 from dissever.harness.history import History
-from dissever.harness.results import Budget, Verdict
+from dissever.harness.results import Budget, Verdict, Wrong
 
 Notation = Callable[[str], History]
 
@@ -182,6 +182,9 @@ def test_counts_are_exact_where_the_list_is_capped(history: Notation) -> None:
 
     assert result.details["lost"] == 99
     assert result.anomalies[0].summary.startswith("99 elements were acknowledged and missing")
-    first, *rest = result.anomalies[0].steps
-    assert first.text == "the 99 that are lost were acknowledged from 0.003 s to 0.199 s"
-    assert len(rest) == 16
+    (lost,) = result.anomalies
+    when, *story = lost.steps
+    assert when.text == "the 99 that are lost were acknowledged from 0.003 s to 0.199 s"
+    assert [step.indices for step in story] == [(2, 3), (200, 201)]
+    assert (len(lost.wrong), lost.wrong_count) == (8, 99)
+    assert lost.wrong[0] == Wrong(answer=200, value="1", against=2)

@@ -9,7 +9,7 @@ import pytest
 from dissever.checkers import CAS_REGISTER, MUTEX, REGISTER, SET, TEXT, Linearizable, Model
 from dissever.checkers.linearizability.model import REFUSED, After
 from dissever.harness.history import History
-from dissever.harness.results import Budget, Verdict
+from dissever.harness.results import Budget, Verdict, Wrong
 from dissever.native import Engine
 
 Notation = Callable[[str], History]
@@ -352,6 +352,12 @@ def test_steps_are_plain_sentences(history: Notation) -> None:
         "process 1 asked to read at 0.004 s; the answer at 0.005 s was 1, but process 0's write of "
         "2, acknowledged at 0.003 s, had overwritten that value",
     ]
+
+
+def test_wrong_answer_is_a_fact_with_what_contradicts_it(history: Notation) -> None:
+    (anomaly,) = Linearizable(REGISTER)(history(GUILTY["stale-read"][0]), Budget()).anomalies
+
+    assert (anomaly.wrong, anomaly.wrong_count) == ((Wrong(answer=4, value="1", against=2),), 1)
 
 
 def test_possible_states_include_crashed_writes(history: Notation) -> None:
