@@ -33,7 +33,7 @@ from dissever.harness.plan import Plan
 from dissever.harness.plugins import Registry
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Checker, Result, Results, Verdict, merge
-from dissever.harness.values import count_text, listed
+from dissever.harness.values import count_text
 from dissever.native.columns import FAIL, INFO, OK, Columns
 from dissever.nemesis.faults import FAMILIES
 from dissever.node_logs import moments_of, read_logs, read_node_states
@@ -170,7 +170,7 @@ def judge(
 
     results = compose(every if is_judged else {}, loaded.history, Budget(), begins)
     if reasons:
-        early = Result(checker="run", verdict=Verdict.UNKNOWN, why=listed(reasons, "; "))
+        early = Result(checker="run", verdict=Verdict.UNKNOWN, why="; ".join(reasons))
         results = merge((*results.results, early))
     progress(f"choosing what is drawn of {count}")
     history, counted = _drawn(loaded.history, results)
