@@ -41,7 +41,7 @@ RUNNING: Final = "running"
 """The phase in which operations are invoked."""
 
 HEALING: Final = "healing the faults"
-FINAL_READS: Final = "final reads"
+FINISHING: Final = "finishing"
 
 COLOURS: Final = {Type.OK: "green", Type.FAIL: "yellow", Type.INFO: "magenta"}
 
@@ -187,7 +187,7 @@ class Display:
             return self._wait.what
         if self._phase != RUNNING or self._elapsed_s <= self._plan.options.time_limit_s:
             return self._phase
-        return HEALING if self._in_force else FINAL_READS
+        return HEALING if self._in_force else FINISHING
 
     @property
     def _down(self) -> dict[str, str]:
@@ -236,7 +236,7 @@ class Display:
         if self._phase != RUNNING:
             return line
         doing = self._doing
-        if doing in (RUNNING, FINAL_READS):
+        if doing in (RUNNING, FINISHING):
             for type_, colour in COLOURS.items():
                 rate = self._rates.get(type_, 0.0)
                 number = f"  {type_.value} {self._counts[type_]:,} ({rate:,.0f}/s)"

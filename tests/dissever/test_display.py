@@ -219,7 +219,7 @@ def test_a_wait_that_ends_gives_way_to_what_goes_on() -> None:
     pipe.go_on(7)
     pipe.display.waits(None)
 
-    assert [line[:16] for line in pipe.go_on(1)] == ["final reads, 3 s"]
+    assert [line[:14] for line in pipe.go_on(1)] == ["finishing, 3 s"]
 
 
 def test_faults_that_heal_one_after_the_other_in_the_end_are_one_line() -> None:
