@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 
 NOT_SOURCES = shutil.ignore_patterns(
-    *(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "runs", "tests"),
+    *(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "tests"),
     *("*.so", "*.egg-info", "build", "dist"),
 )
 
@@ -68,7 +68,13 @@ def build_wheel(source: Path, into: Path) -> Path:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sources, apart: a build leaves folders behind that the next build believes."""
     folder = tmp_path_factory.mktemp("copy") / "dissever"
-    return shutil.copytree(ROOT, folder, symlinks=True, ignore=NOT_SOURCES)
+    return shutil.copytree(ROOT, folder, symlinks=True, ignore=_not_sources)
+
+
+def _not_sources(folder: str, names: list[str]) -> set[str]:
+    """What is no source; `runs` is none at the root alone, because `dissever.runs` is a package."""
+    of_root = {"runs"} if Path(folder) == ROOT else set()
+    return NOT_SOURCES(folder, names) | of_root
 
 
 @pytest.fixture(scope="module")
