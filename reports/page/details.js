@@ -98,7 +98,7 @@ function eventTable(events) {
   const cell = (event, name) => (name === "time" ? formatTime(event.time, 1) : name === "index" ? `#${event.index}` : String(event[name] ?? ""));
   return element("table", {},
     element("thead", {}, element("tr", {}, ...used.map((name) => element("th", { scope: "col" }, name)))),
-    element("tbody", {}, ...events.map((event) => element("tr", {}, ...used.map((name) => element("td", {}, cell(event, name)))))));
+    element("tbody", {}, ...events.map((event) => element("tr", {}, ...used.map((name) => element("td", { "data-name": name }, cell(event, name)))))));
 }
 
 function showDetails(title, events, close) {

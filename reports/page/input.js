@@ -27,11 +27,18 @@ function listenPointers(run, canvas, hit, select, range = view) {
     const wasHeld = held.delete(event.pointerId);
     canvas.classList.remove("dragging");
     if (event.type !== "pointerup" || !wasHeld || moved > CLICK_PX) return;
-    select(hit(run, canvas, event.clientX, event.clientY));
+    const found = hit(run, canvas, event.clientX, event.clientY);
+    select(found);
+    if (event.pointerType === "touch") tap(run, found, event);
   };
   canvas.addEventListener("pointerup", release);
   canvas.addEventListener("pointercancel", release);
-  canvas.addEventListener("pointerleave", () => { hideTooltip(); followCursor(canvas, null); hoverBand(null); });
+  canvas.addEventListener("pointerleave", (event) => {
+    // A finger that is lifted leaves too: what it showed stays until the next tap.
+    if (event.pointerType !== "touch") hideTooltip();
+    followCursor(canvas, null);
+    hoverBand(null);
+  });
   canvas.addEventListener("dblclick", () => showHome(range));
   canvas.addEventListener("wheel", (event) => wheel(canvas, event, range), { passive: false });
 }
@@ -42,6 +49,12 @@ function hover(run, canvas, hit, event) {
   hoverBand(found?.band ?? null);
   if (found) showTooltip(run, found, event.clientX, event.clientY);
   else hideTooltip();
+}
+
+// A finger cannot hover: a tap shows the words of what has no panel of its own.
+function tap(run, found, event) {
+  const hasPanel = found?.operation !== undefined || found?.band || found?.family;
+  if (found && !hasPanel) showTooltip(run, found, event.clientX, event.clientY);
 }
 
 // The fault that is pointed at shades the lanes.
@@ -124,6 +137,9 @@ function listenKeys(run, figure, select) {
 // Keys that work on the whole page: Escape closes what is open, `?` shows the keys.
 function listenPage(select) {
   const keys = document.getElementById("keys");
+  document.addEventListener("pointerdown", (event) => {
+    if (event.pointerType === "touch") hideTooltip();
+  }, { capture: true });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") {
