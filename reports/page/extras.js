@@ -115,7 +115,7 @@ function drawDown(box, down, y, height, strength = 1) {
 
 // An end that nobody asked for: a white cross on red, which no other mark is.
 function drawUnasked(box, down, y) {
-  if (down.start < view.start || down.start > view.end) return;
+  if (down.start < box.range.start || down.start > box.range.end) return;
   const { context } = box, x = xOf(box, down.start), size = UNASKED_PX / 2;
   context.fillStyle = colours.guilty;
   context.fillRect(x - size, y - size, UNASKED_PX, UNASKED_PX);

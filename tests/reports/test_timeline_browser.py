@@ -124,10 +124,12 @@ def x_of(page: Page, time_s: float, end_s: float) -> float:
     return left + time_s / end_s * (float(width) - PLOT_RIGHT_PX - left)
 
 
-def colours(page: Page, x: float, y: float, size: int) -> set[tuple[int, int, int]]:
-    """The colours of a square of the canvas, on white ground."""
-    script = """([x, y, size]) => {
-      const canvas = document.getElementById("operations");
+def colours(
+    page: Page, x: float, y: float, size: int, canvas: str = "operations"
+) -> set[tuple[int, int, int]]:
+    """The colours of a square of a canvas, on white ground."""
+    script = """([x, y, size, name]) => {
+      const canvas = document.getElementById(name);
       const ratio = canvas.width / canvas.clientWidth;
       const copy = document.createElement("canvas");
       const pen = copy.getContext("2d", { willReadFrequently: true });
@@ -136,7 +138,7 @@ def colours(page: Page, x: float, y: float, size: int) -> set[tuple[int, int, in
       pen.drawImage(canvas, x * ratio, y * ratio, size, size, 0, 0, size, size);
       return [...pen.getImageData(0, 0, size, size).data];
     }"""
-    data = page.evaluate(script, [round(x), round(y), size])
+    data = page.evaluate(script, [round(x), round(y), size, canvas])
     return {tuple(data[at : at + 3]) for at in range(0, len(data), 4)}
 
 
@@ -419,6 +421,64 @@ def test_long_wait_has_words(busy_page: Callable[..., Page]) -> None:
     assert "waiting for every node to serve" in told
     assert "16.0 s" in told
     assert "n3 names no leader" in told
+
+
+def test_strip_of_the_whole_run_shows_crashes_and_waits(busy_page: Callable[..., Page]) -> None:
+    page = busy_page(())
+    mark = colours(page, x_of(page, 10, 58) - 6, 6, 3, "overview")
+    wait, quiet = (colours(page, x_of(page, at, 58), 3, 4, "overview") for at in (50, 39))
+
+    assert RED in mark
+    assert len(wait) > 1
+    assert len(quiet) == 1
+
+
+def test_strip_of_the_whole_run_shades_few_faults_and_draws_a_line_of_many(
+    busy_page: Callable[..., Page],
+) -> None:
+    few, many = busy_page(("kill",)), busy_page(KINDS)
+    spots = [
+        colours(page, x_of(page, 6.3, 58), y, 1, "overview") for page in (few, many) for y in (2, 7)
+    ]
+
+    assert few.get_attribute("#overview", "data-faults") == "shaded"
+    assert many.get_attribute("#overview", "data-faults") == "density"
+    assert spots[0] == spots[1]
+    assert spots[2] != spots[3] == {(255, 255, 255)}
+
+
+def test_tap_shows_the_words_of_a_wait_and_of_a_node_that_was_down(
+    busy_page: Callable[..., Page],
+) -> None:
+    page = busy_page((), has_touch=True)
+    canvas = page.locator("#operations")
+    canvas.tap(position={"x": x_of(page, 44, 58), "y": 40})
+    wait = page.inner_text("#tooltip")
+    canvas.tap(position={"x": x_of(page, 34, 58), "y": label_y(page, "n2") - 2})
+    down = page.inner_text("#tooltip")
+    page.tap("h1")
+
+    assert "waiting for every node to serve" in wait
+    assert "by a fault" in down
+    assert page.is_hidden("#tooltip")
+
+
+def test_table_of_events_breaks_no_word(busy_page: Callable[..., Page]) -> None:
+    page = busy_page(("limit-bandwidth",), fragment="")
+    point_at(page, 1.2, label_y(page, "limit-bandwidth"))
+    page.mouse.down()
+    page.mouse.up()
+    page.set_viewport_size({"width": 400, "height": 800})
+    lines = page.evaluate(
+        """() => [...document.querySelectorAll('#details td')].map((cell) => {
+          const range = document.createRange();
+          range.selectNodeContents(cell);
+          return [cell.textContent, range.getClientRects().length];
+        }).filter(([text]) => text && !/[ -]/.test(text))"""
+    )
+
+    assert "#" in lines[0][0]
+    assert all(count == 1 for _, count in lines)
 
 
 def test_names_fit_or_are_cut_with_a_title(
