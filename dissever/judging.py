@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -307,10 +308,12 @@ def insight_of(run: Path) -> Insight:
 
 
 def with_nodes(run: Path, judged: Judged, insight: Insight) -> Insight:
-    """An insight with what the nodes of a run directory were and wrote."""
+    """An insight with how a run began, and what its nodes were and wrote."""
     states, plan = read_node_states(run), store.read_plan(run)
     logs = read_logs(run, plan, judged.history, judged.results, states)
     moments = moments_of(judged.history, judged.results)
+    with suppress(store.BrokenFile):  # The verdict says so already.
+        insight = replace(insight, start=store.read_outcome(run).start)
     return replace(insight, states=states, logs=logs, moments_ns=moments)
 
 

@@ -178,6 +178,25 @@ class Kept(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class Waited(msgspec.Struct, frozen=True):
+    """How long was waited for something; `what` completes "the run was …"."""
+
+    what: str
+    took_ns: int
+
+
+class Start(msgspec.Struct, frozen=True):
+    """
+    How long it took from the first node to the first operation, and what was waited for meanwhile.
+
+    All of it lies before the time 0 of the history. What was waited for is in the order in which it
+    was waited for first.
+    """
+
+    took_ns: int
+    waits: tuple[Waited, ...] = ()
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """
     How an execution ended, and what it left behind.
@@ -185,13 +204,15 @@ class Outcome(msgspec.Struct, frozen=True):
     `interruption` says why it ended early, and is empty otherwise. `events` counts those of the
     history. `lost_ns` is when a part of the harness was found gone, since the run began; None when
     all of it lasted. `files` are the files that belong to the run, by their paths in its directory;
-    None when nobody listed them.
+    None when nobody listed them. `start` is how the run began; None when it never did, or when it
+    is from a version that did not measure it.
     """
 
     interruption: str = ""
     events: int | None = None
     lost_ns: int | None = None
     files: dict[str, Kept] | None = None
+    start: Start | None = None
 
 
 def stream(seed: int, name: str) -> Random:

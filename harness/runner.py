@@ -41,6 +41,7 @@ from dissever.harness.interpreter import TimeLimits, interpret
 from dissever.harness.journal import Journal
 from dissever.harness.plan import Kept, Options, Outcome, Plan, Reseed, Streams
 from dissever.harness.recovery import Recovery
+from dissever.harness.starts import Stopwatch
 from dissever.harness.system import Deployment, System
 from dissever.harness.vocabulary import RECOVERY
 from dissever.harness.waiting import Wait, heard, waiting
@@ -166,13 +167,14 @@ async def _execute(test: Test, run: Path, observer: Observer) -> Outcome:
     directory.mkdir()
     outcome: Outcome | None = None
     waits = observer.waits if isinstance(observer, SeesWaits) else _ignore
-    with _signals_cancel(), heard(waits):
+    stopwatch = Stopwatch(clock.clock_ns(), waits)
+    with _signals_cancel(), heard(stopwatch.hear):
         try:
             streams = Streams(options.seed)
             rng = streams.of("system")
             async with test.system.deploy(options, directory, rng) as deployment:
                 recorder = _Recorder(observer)
-                outcome = await _interpret(test, run, recorder, deployment, streams)
+                outcome = await _interpret(test, run, recorder, deployment, streams, stopwatch)
                 observer.phase("stopping the nodes")
                 _keep_exits(deployment.cluster, recorder.origin_ns)
                 refused = await _keep_trace(deployment.cluster, recorder.origin_ns, run)
@@ -211,7 +213,12 @@ class _Recorder:
 
 
 async def _interpret(
-    test: Test, run: Path, recorder: _Recorder, deployment: Deployment, streams: Streams
+    test: Test,
+    run: Path,
+    recorder: _Recorder,
+    deployment: Deployment,
+    streams: Streams,
+    stopwatch: Stopwatch,
 ) -> Outcome:
     """Run the generator; how that ended."""
     options, observer = test.plan.options, recorder.observer
@@ -246,6 +253,7 @@ async def _interpret(
                 if options.stop_when_dead_s is not None:
                     raise DeadCluster(words)
 
+        stopwatch.stop()
         observer.phase("running")
         rng = streams.of("generator")
         try:
@@ -273,9 +281,11 @@ async def _interpret(
             with _unless_refused(store.SCHEDULE):
                 store.write_schedule(run, recorder.events)
     if watch.lost is None:
-        return Outcome(watch.ended or reason, events=len(recorder.events))
+        return Outcome(watch.ended or reason, events=len(recorder.events), start=stopwatch.start)
     reason = f"a part of the harness was lost: {watch.lost}"
-    return Outcome(reason, events=len(recorder.events), lost_ns=recorder.now_ns())
+    return Outcome(
+        reason, events=len(recorder.events), lost_ns=recorder.now_ns(), start=stopwatch.start
+    )
 
 
 def _roles(

@@ -55,6 +55,7 @@ from dissever.reports.nodes_view import nodes_view
 from dissever.reports.packing import packed, packed_bytes
 from dissever.reports.payload import NODE_MARKS, run_data, weigh
 from dissever.reports.prose import GLYPHS
+from dissever.reports.start_view import start_view
 from dissever.reports.subject import Subject
 from dissever.reports.tidy import tidy, words
 from dissever.reports.timeline_view import KEYS, timeline_data
@@ -221,6 +222,7 @@ def _beyond(insight: Insight, results: Results, history: History) -> dict[str, A
     return {
         "insight": insight,
         "inside": inside,
+        "start": start_view(insight.start),
         "traffic": "" if simulation is None else sentence_of(simulation),
         "left_out": {},
         "curve": curve_of(insight.doom, history.duration_ns) if insight.doom else None,

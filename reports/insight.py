@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from dissever.harness.plan import Start
 from dissever.harness.values import printable, shorten
 from dissever.reports.node_logs import LogsRead
 from dissever.reports.node_states import NodeStates
@@ -93,7 +94,7 @@ class Insight:
     Everything that is known beyond the history; `notes` say what could not be read.
 
     `states` are what the nodes were, `logs` what they wrote, and `moments_ns` the times around
-    which logs tell most.
+    which logs tell most. `start` is how the run began; None where nobody measured it.
     """
 
     simulation: Simulation | None = None
@@ -103,6 +104,7 @@ class Insight:
     states: NodeStates = field(default_factory=NodeStates)
     logs: LogsRead = field(default_factory=LogsRead)
     moments_ns: tuple[int, ...] = ()
+    start: Start | None = None
 
     @property
     def explains(self) -> bool:

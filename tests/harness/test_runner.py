@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -35,6 +36,7 @@ from dissever.harness.plan import Options, Plan
 from dissever.harness.reader import read_history
 from dissever.harness.runner import RECOVERY, CannotRun, Test, execute
 from dissever.harness.vocabulary import READY
+from dissever.harness.waiting import waiting
 from dissever.systems.simulated import SimulatedSystem
 from dissever.workloads.register import WORKLOAD as REGISTER
 
@@ -319,6 +321,40 @@ def test_outcome_lists_what_the_run_left_behind(tmp_path) -> None:
     }
     assert list(store.damage(tmp_path, outcome.files)) == []
     assert store.read_outcome(tmp_path) == outcome
+
+
+def test_outcome_says_how_long_the_start_took_and_what_was_waited_for(tmp_path) -> None:
+    """Time passes on the virtual clock only, so the start takes what it sleeps."""
+    test = make_test()
+
+    class Slow:
+        name = "slow"
+
+        @asynccontextmanager
+        async def deploy(self, options, directory, rng):
+            async with test.system.deploy(options, directory, rng) as deployment:
+                with waiting("waiting for a leader"):
+                    await asyncio.sleep(3)
+                await asyncio.sleep(1)
+                yield deployment
+
+    def started(name, system):
+        (tmp_path / name).mkdir()
+        return execute(replace(test, system=system), tmp_path / name, Silent()).start
+
+    usual, slow = started("usual", test.system), started("slow", Slow())
+
+    (waited,) = slow.waits
+    # A turn of the virtual loop takes a nanosecond.
+    assert slow.took_ns - usual.took_ns == pytest.approx(4_000_000_000, abs=1_000)
+    assert waited.what == "waiting for a leader"
+    assert waited.took_ns - usual.waits[0].took_ns == pytest.approx(3_000_000_000, abs=1_000)
+
+
+def test_outcome_of_an_older_version_has_no_start(tmp_path) -> None:
+    (tmp_path / store.OUTCOME).write_text('{"interruption":"","events":3}')
+
+    assert store.read_outcome(tmp_path).start is None
 
 
 def test_ends_of_nodes_are_stamped_with_the_time_of_the_run(tmp_path) -> None:
