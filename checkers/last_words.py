@@ -24,6 +24,9 @@ FATAL: Final = re.compile(
 )
 """A line with which the last words of a process begin."""
 
+COLOUR: Final = re.compile(r"\x1b\[[0-9;:]*m")
+"""What sets the colour of a terminal. It ends in a letter, which is no part of the next word."""
+
 STDERR: Final = "stderr"
 
 
@@ -70,7 +73,7 @@ def _of(log: NodeLog) -> LastWords:
         lines.pop()
     lines = lines[-LINES_READ:]
     places = reversed(range(len(lines)))
-    fatal = next((place for place in places if FATAL.search(lines[place][1])), None)
+    fatal = next((place for place in places if _is_fatal(lines[place][1])), None)
     begin = max(0, len(lines) - LINES_MAX)
     if fatal is not None:
         begin = min(begin, fatal)
@@ -81,3 +84,7 @@ def _of(log: NodeLog) -> LastWords:
         tuple(shorten(printable(line.rstrip(), keep="\t"), CHARACTERS_MAX) for _, line in shown),
         None if fatal is None else fatal - begin,
     )
+
+
+def _is_fatal(line: str) -> bool:
+    return FATAL.search(COLOUR.sub("", line)) is not None

@@ -25,13 +25,13 @@ from dissever.harness import clock, store
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.plan import Options
 from dissever.harness.runner import INTERRUPTED, CannotRun
-from dissever.harness.values import reason
+from dissever.harness.values import count_text, reason
 from dissever.running import Observe, run
 from dissever.systems import load
 from dissever.systems.dqlite.bugs import RELEASES, Bug, Directed, Searched
 from dissever.systems.dqlite.deployment import DqliteDeployment
 
-__all__ = ["LIMIT_S", "Outcome", "Reproduction", "Target", "search"]
+__all__ = ["LIMIT_S", "Outcome", "Reproduction", "Target", "obstacle", "search"]
 
 LIMIT_S = 1200.0
 """How long a bug that comes by chance is searched for."""
@@ -128,7 +128,7 @@ def search(
     """
     began = time.monotonic()
     every = [target.of(options) for options in bug.test.options]
-    reasons = [planning.missing(options, load(options.system)) for options in every]
+    reasons = [obstacle(options) for options in every]
     usable = [options for options, why in zip(every, reasons, strict=True) if why is None]
     release = release_of(load("dqlite").versions(usable[0])) if usable else ""
     attempts: list[_Attempt] = []
@@ -156,6 +156,18 @@ def search(
         run=str(last.run) if last else "",
         command=f"dissever reproduce {bug.name}{target.words}",
     )
+
+
+def obstacle(options: Options) -> str | None:
+    """Why an attempt cannot be made, in one line, or None: of its plan, or of the machine."""
+    system = load(options.system)
+    try:
+        planning.checked(options, system)
+    except ValueError as error:
+        first, *others = str(error).splitlines() or [reason(error)]
+        more = f" (and {count_text(len(others), 'more line')})" if others else ""
+        return f"its plan does not fit the backend {options.backend}: {first}{more}"
+    return planning.missing(options, system)
 
 
 def release_of(versions: Mapping[str, str]) -> str:

@@ -10,14 +10,16 @@ Source: Redis 7.0, `sentinel.c`; redis.io, "High availability with Redis Sentine
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import methodcaller
 from time import sleep
 from typing import Any, Final
 
 from dissever.harness.client import NotApplied
+from dissever.harness.cluster import Clocks
 from dissever.harness.forward import Endpoint
 from dissever.harness.options import Option
+from dissever.harness.plan import Options
 from dissever.systems.clients.deployment import ClientsDeployment
 from dissever.systems.processes import Processes
 
@@ -182,6 +184,16 @@ class Redis(Processes):
         "down-after-ms": Option("silence that makes a server down", 1000, least=100, most=60_000),
         "min-replicas": Option("replicas in touch that a write needs", 0, least=0, most=10),
     }
+
+    def lacks(self, options: Options) -> Mapping[type, str]:
+        """
+        Clocks, too: jemalloc asks for the time while libfaketime starts, which needs memory then.
+
+        Debian's `redis-server` then hangs before it serves. "Cannot recover from unexpected
+        recursive calls to clock_gettime()" is the last that libfaketime 0.9.10 says.
+        """
+        why = "redis-server does not start under libfaketime, because its jemalloc clashes with it"
+        return {**super().lacks(options), Clocks: why}
 
     async def form(self, deployment: ClientsDeployment) -> None:
         """Have all copy the first, and wait until every sentinel knows all the others."""

@@ -55,6 +55,13 @@ def test_log_of_several_processes_is_read_for_a_fatal_line_only() -> None:
     assert last_words("n1", 3, told).lines == ("hello", "Fatal: disk")
 
 
+def test_colour_is_no_part_of_the_word_that_it_stands_before() -> None:
+    for line in ("\x1b[31mpanic: x", "\x1b[1;38:5:1mAborted\x1b[0m", "a \x1b[mpan\x1b[0mic\x1b[m"):
+        assert last_words("n1", 1, [_log("stderr-1", "a", line)]).fatal == 1
+    for line in ("31mpanic: x", "\x1b[31mpanicky"):
+        assert last_words("n1", 1, [_log("stderr-1", "a", line)]).fatal is None
+
+
 def test_hostile_lines_are_short_and_drive_no_terminal() -> None:
     (line,) = last_words("n1", 1, [_log("stderr-1", "\x1b]0;x\x07\u202e" + "a" * 9999)]).lines
 

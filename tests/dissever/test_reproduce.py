@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from dissever import reproduction
+from dissever import planning, reproduction
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.missing import Missing
 from dissever.harness.runner import CannotRun
 from dissever.reproduction import LIMIT_S, Outcome, Reproduction, Target, release_of, search
 from dissever.systems import load
-from dissever.systems.dqlite.bugs import BUGS, Bug, Directed
+from dissever.systems.dqlite.bugs import BUGS, Bug, Directed, Searched
 from dissever.systems.dqlite.bugs.bug import Say
 from dissever.systems.dqlite.deployment import DqliteDeployment
 from dissever.systems.dqlite.system import DqliteSystem
@@ -93,6 +95,37 @@ def test_what_cannot_run_is_reported_with_the_reason_and_the_remedy(
     assert found["is_expected"] is None
     assert found["seen"] == ["no Docker engine answers; start one"]
     assert found["command"] == "dissever reproduce returning --version sid"
+
+
+def test_plan_that_does_not_fit_the_backend_is_a_reason_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(DqliteSystem, "probe", lambda _self, _options: None)
+    only = structs.replace(BUGS["disk-error-crash"].test.options[0], seed=1)
+    bug = replace(BUGS["disk-error-crash"], test=Searched((only,), lambda *_: ()))
+    found = search(
+        bug, Target(Backend.SIMULATED), LIMIT_S, tmp_path, say=print, observe=nullcontext
+    )
+
+    assert found.outcome is Outcome.CANNOT_RUN
+    assert found.attempts == 0
+    (line,) = found.seen
+    assert line.startswith(
+        "its plan does not fit the backend simulated: line 3 (disk-error:leader)"
+    )
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("backend", [Backend.NAMESPACES, Backend.SIMULATED])
+@pytest.mark.parametrize("name", BUGS)
+def test_each_bug_has_an_attempt_that_fits_each_backend(
+    monkeypatch: pytest.MonkeyPatch, name: str, backend: Backend
+) -> None:
+    monkeypatch.setattr(DqliteSystem, "probe", lambda _self, _options: None)
+    monkeypatch.setattr(planning, "missing_fault", lambda _options: None)
+    every = map(Target(backend).of, BUGS[name].test.options)
+
+    assert None in [reproduction.obstacle(options) for options in every]
 
 
 def test_attempts_that_broke_are_no_evidence_that_a_bug_is_not_there(

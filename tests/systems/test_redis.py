@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from dissever.harness.client import NotApplied
-from dissever.systems.redis import RedisClient
+from dissever.harness.cluster import Clocks
+from dissever.harness.plan import Options
+from dissever.nemesis import ALL, Backend, possible, preset
+from dissever.systems.redis import Redis, RedisClient
 
 
 class Master:
@@ -78,3 +81,15 @@ def test_transaction_is_not_applied_only_if_redis_itself_refuses_it(is_broken: b
 
     assert pipeline.asked == ["multi", "rpush", "ping", "close"]
     assert client._watching is None
+
+
+def test_all_faults_leave_out_those_of_clocks_and_say_why() -> None:
+    lacks = Redis().lacks(Options(system="redis", workload="register"))
+    real = Backend.NAMESPACES
+    chosen, skipped = possible(preset([ALL], real), real, lacks, nodes=5, budget=2)
+    reasons = {each.capability: each.reason for each in skipped}
+
+    assert lacks[Clocks] in reasons["clock-jump"]
+    assert "libfaketime" in reasons["monotonic-drift"]
+    assert {"kill", "partition"} < set(chosen)
+    assert not [name for name in chosen if name.startswith(("clock-", "monotonic-"))]
