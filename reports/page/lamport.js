@@ -4,6 +4,7 @@ const CLIENT_PX = 24, SERVER_PX = 62, CLIENTS_MAX = 12;
 const LABELS_MAX = 60, FAINT_REPEATS_MAX = 60, SYNCED_MAX = 120, ARROWS_MAX = 1500, LABEL_PX_MAX = 330;
 const STRETCH_POWER = 0.4, STRETCHED_MAX = 300;
 const ROLE_PX = [6, 4, 1.5, 1];
+const KIND_ROW = { type: "kind" }; // A row of one kind of fault, as the timeline has them.
 
 function buildLamport(run, figure) {
   const named = new Set(figure.dataset.operations.split(" ").filter(Boolean).map((index) => operationOf(run, Number(index))).filter((i) => i >= 0));
@@ -124,7 +125,7 @@ function drawLamportFaults(run, lamport, box, layout) {
     if (band.end < box.range.start || band.start > box.range.end) continue;
     const x0 = Math.max(box.left - 4, xOf(box, Math.max(band.start, box.range.start))), x1 = xOf(box, Math.min(band.end, box.range.end));
     const row = lamport.kinds.indexOf(band.fault);
-    if (row >= 0) drawFaultBar(run, box, band, x0, layout.faultsTop + row * EXTRA_LANE_PX + 2, Math.max(3, x1 - x0));
+    if (row >= 0) drawSpan(run, box, KIND_ROW, band, x0, layout.faultsTop + row * EXTRA_LANE_PX + 2, Math.max(3, x1 - x0));
     box.context.fillStyle = kindColour(run, band.fault);
     for (const target of band.targets) {
       const node = run.simulation.nodes.indexOf(target);

@@ -53,7 +53,10 @@ async function copy(text, button) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    getSelection().selectAllChildren(button.previousElementSibling);
+    const shown = button.previousElementSibling;
+    const isFolded = shown.localName === "details";
+    if (isFolded) shown.open = true;
+    getSelection().selectAllChildren(isFolded ? shown.lastElementChild : shown);
     return document.execCommand("copy");
   }
 }
@@ -168,6 +171,7 @@ async function start() {
   listenPrint();
   addEventListener("hashchange", follow);
   follow();
+  redraw();
   document.documentElement.dataset.ready = "";
 }
 
