@@ -1,4 +1,9 @@
-"""Which faults were in force around a moment of a run, in words."""
+"""
+Which faults were in force around a moment of a run, in words.
+
+An injection takes time, and a fault may strike at any moment of it. So a fault whose injection had
+begun and had not completed is named, too, as one that was being injected.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +31,13 @@ def in_force(found: Episodes, start_ns: int, end_ns: int) -> list[Episode]:
     return [each for each in found.episodes if each.overlaps(start_ns, end_ns)]
 
 
+def being_injected(found: Episodes, start_ns: int, end_ns: int) -> list[Episode]:
+    """The faults that were being injected at some time in between, and not in force yet."""
+    return [
+        each for each in found.episodes if each.injection.invocation.time <= end_ns < each.start_ns
+    ]
+
+
 def healed_before(found: Episodes, time_ns: int) -> Episode | None:
     """The last fault that healed before a moment, if that was not long ago."""
     before = [each for each in found.episodes if 0 < time_ns - each.end_ns < JUST_BEFORE_NS]
@@ -33,8 +45,9 @@ def healed_before(found: Episodes, time_ns: int) -> Episode | None:
 
 
 def phrases(found: Episodes, start_ns: int, end_ns: int) -> tuple[str, ...]:
-    """A phrase for each fault in force in between, after one for what healed just before."""
+    """A phrase for each fault in force or being injected, after one for what healed just before."""
     told = [phrase(each) for each in in_force(found, start_ns, end_ns)]
+    told += [_injection_phrase(each) for each in being_injected(found, start_ns, end_ns)]
     before = healed_before(found, start_ns)
     if before is not None:
         told.insert(0, f"{phrase(before)}, healed before it")
@@ -44,7 +57,15 @@ def phrases(found: Episodes, start_ns: int, end_ns: int) -> tuple[str, ...]:
 def brief(found: Episodes, start_ns: int, end_ns: int) -> str:
     """The same for a cell of a table: `partition (n2), kill (n1)`; `none` without."""
     told = [short_phrase(each) for each in in_force(found, start_ns, end_ns)]
+    told += [
+        f"{short_phrase(each)}, being injected" for each in being_injected(found, start_ns, end_ns)
+    ]
     before = healed_before(found, start_ns)
     if not told and before is not None:
         told = [f"{short_phrase(before)}, just healed"]
     return ", ".join(dict.fromkeys(told)) or "none"
+
+
+def _injection_phrase(episode: Episode) -> str:
+    asked = time_text(episode.injection.invocation.time)
+    return f"{short_phrase(episode)}, being injected from {asked} to {time_text(episode.start_ns)}"

@@ -8,6 +8,7 @@ from dissever.harness.episodes import episodes_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Anomaly
 from dissever.reports.anomaly_view import meanwhile, operations_by_index
+from dissever.reports.around import brief, phrases
 
 S = 1_000_000_000
 CUT = {"targets": ["n1", "n2"], "evidence": {"held": True}}
@@ -49,3 +50,17 @@ def test_an_anomaly_without_operations_has_no_meanwhile() -> None:
     anomaly = Anomaly(name="assertion", summary="", indices=())
 
     assert meanwhile(anomaly, BY_INDEX, FAULTS) == ()
+
+
+def test_fault_that_was_being_injected_is_named_before_it_is_known_to_hold() -> None:
+    moment_ns = 4 * S + S // 2
+
+    assert phrases(FAULTS, moment_ns, moment_ns)[-1] == (
+        "partition (n1, n2), being injected from 4.000 s to 5.000 s"
+    )
+    assert brief(FAULTS, moment_ns, moment_ns) == "partition (n1, n2), being injected"
+
+
+def test_injection_ends_when_the_fault_is_in_force() -> None:
+    assert brief(FAULTS, 5 * S, 5 * S) == "partition (n1, n2)"
+    assert "being injected" not in brief(FAULTS, 4 * S - 1, 4 * S - 1)
