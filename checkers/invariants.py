@@ -65,7 +65,12 @@ class Invariants:
             verdict=Verdict.INVALID if anomalies else Verdict.VALID,
             why=why,
             anomalies=anomalies,
-            details={"violations": count},
+            details={
+                "violations": count,
+                "moments": [
+                    {"node": each.node, "time_ns": each.time_ns} for each in ordered[:SHOWN_MAX]
+                ],
+            },
         )
 
 

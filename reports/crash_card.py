@@ -13,6 +13,8 @@ from dissever.reports.details import UnaskedEnd
 from dissever.reports.labels import duration_text, time_text
 
 UNKNOWN = "nobody knows"
+STDOUT = "stdout"
+NOTHING_SAID = "none: stderr is empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,21 @@ class CrashCard:
     followed: tuple[str, ...]
 
     @property
+    def is_silent(self) -> bool:
+        """
+        Whether stderr is empty: the lines are of stdout, and none of them is fatal.
+
+        What a node prints there says nothing about its end, such as that it is ready.
+        """
+        name = self.end.log.rpartition("/")[2]
+        return bool(self.end.words) and self.end.fatal is None and name.startswith(STDOUT)
+
+    @property
     def last_word(self) -> str:
         """The one line that says most: the fatal one, else the last one; empty without lines."""
         words = self.end.words
+        if self.is_silent:
+            return NOTHING_SAID
         if not words:
             return ""
         return words[self.end.fatal if self.end.fatal is not None else -1]

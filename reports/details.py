@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dissever.harness.results import Result, Results
+from dissever.harness.results import Anomaly, Result, Results
 from dissever.harness.windows import Around
 
 Counts = tuple[int, int, int]
@@ -23,6 +23,7 @@ Counts = tuple[int, int, int]
 
 ELSEWHERE: Final = {
     "stats": frozenset({"windows"}),
+    "invariants": frozenset({"moments"}),
     "faults": frozenset({"strikes", "idle", "skipped", "not_as_asked"}),
 }
 """Checker -> the keys of its details that the lines of faults and their summary show."""
@@ -53,6 +54,25 @@ class UnaskedEnd:
     first: int = 1
     words: tuple[str, ...] = ()
     fatal: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When an anomaly was seen that no operation shows; `node` is empty when it is of none."""
+
+    node: str
+    time_ns: int
+
+
+def moment_of(result: Result, anomaly: Anomaly) -> Moment | None:
+    """The moment of one of a checker's anomalies; None: it does not say."""
+    moments = result.details.get("moments")
+    place = next((i for i, each in enumerate(result.anomalies) if each is anomaly), None)
+    if not isinstance(moments, list | tuple) or place is None or place >= len(moments):
+        return None
+    moment = moments[place]
+    time_ns = _number(moment.get("time_ns")) if isinstance(moment, Mapping) else None
+    return None if time_ns is None else Moment(str(moment.get("node") or ""), time_ns)
 
 
 def own_details(result: Result) -> dict[str, Any]:

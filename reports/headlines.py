@@ -13,9 +13,10 @@ from typing import Any, Final
 from dissever.harness.episodes import Episodes
 from dissever.harness.history import Operation
 from dissever.harness.results import Anomaly, Result, Wrong
-from dissever.harness.values import count_text, shorten, show
+from dissever.harness.values import count_text, listed, shorten, show
 from dissever.reports.around import brief
 from dissever.reports.crash_card import CrashCard
+from dissever.reports.details import moment_of
 from dissever.reports.labels import short_label, time_text
 from dissever.reports.meaning import Family, family_of
 from dissever.reports.stuck_card import StuckCard
@@ -99,13 +100,14 @@ def _headline(
         Row(row.number, tuple(shorten(cell, CELL_CHARACTERS_MAX) for cell in row.cells))
         for row in rows[:rows_max]
     ]
+    filled = [place for place in range(len(table.columns)) if any(row.cells[place] for row in rows)]
     wrong = sum(each.anomaly.wrong_count for each in some)
     return Headline(
         title=_title(some),
         name=first.anomaly.name,
         numbers=tuple(each.number for each in some),
-        columns=table.columns,
-        rows=tuple(shown),
+        columns=tuple(table.columns[place] for place in filled),
+        rows=tuple(Row(row.number, tuple(row.cells[place] for place in filled)) for row in shown),
         more=max(wrong, len(rows), _counted(some)) - len(shown),
     )
 
@@ -128,7 +130,10 @@ def _table(first: Found, by_index: Mapping[int, Operation], faults: Episodes) ->
             ("Transactions", "Joined by", "Keys", "From", "Until", "Fault in force"),
             lambda each: [_cycle(each.anomaly, by_index, faults)],
         )
-    return _Table(("What", "Fault in force"), lambda each: [_plain(each, by_index, faults)])
+    return _Table(
+        ("What", "Nodes", "From", "Until", "Fault in force"),
+        lambda each: [_plain(each, by_index, faults)],
+    )
 
 
 def _crash(card: CrashCard) -> tuple[str, ...]:
@@ -155,7 +160,25 @@ def _stuck(card: StuckCard) -> tuple[str, ...]:
 def _plain(each: Found, by_index: Mapping[int, Operation], faults: Episodes) -> tuple[str, ...]:
     named = [by_index[index] for index in each.anomaly.indices if index in by_index]
     times = [event.time for operation in named for event in _events(operation)]
-    return each.anomaly.summary, brief(faults, min(times), max(times)) if times else ""
+    if not times:
+        return each.anomaly.summary, *_moment(each, faults)
+    nodes = dict.fromkeys(each.invocation.node for each in named if each.invocation.node)
+    return (
+        each.anomaly.summary,
+        listed(nodes),
+        time_text(min(times)),
+        time_text(max(times)),
+        brief(faults, min(times), max(times)),
+    )
+
+
+def _moment(each: Found, faults: Episodes) -> tuple[str, str, str, str]:
+    """The node, when, nothing and the faults, where a checker says when it saw an anomaly."""
+    moment = moment_of(each.result, each.anomaly)
+    if moment is None:
+        return "", "", "", ""
+    time_ns = moment.time_ns
+    return moment.node, time_text(time_ns), "", brief(faults, time_ns, time_ns)
 
 
 def _cycle(
@@ -362,4 +385,51 @@ def _many(some: list[Found]) -> str:
     if all(each.anomaly.cycle for each in some):
         cycles = count_text(len(some), "cycle")
         return f"{cycles} of transactions: no order of them gives these answers"
+    one, more = _plainly(some[0])
+    if one:
+        return one if len(some) == 1 else f"{len(some)} {more}"
     return name if len(some) == 1 else f"{name}, {len(some)} times"
+
+
+def _plainly(first: Found) -> tuple[str, str]:
+    """What a title says of one anomaly, and after the number of several; empty: its name does."""
+    family = family_of(first.result.checker, first.anomaly.name)
+    if family is Family.LOGS:
+        return (
+            "A log has a line that no healthy node writes",
+            "lines in logs that no healthy node writes",
+        )
+    if family is Family.INVARIANTS:
+        return (
+            "A rule that must always hold was broken",
+            "times a rule that must always hold was broken",
+        )
+    if first.result.checker == "transactions":
+        return _OF_TRANSACTIONS.get(first.anomaly.name, ("", ""))
+    return "", ""
+
+
+_OF_TRANSACTIONS: Final = {
+    "incompatible-order": (
+        "Two reads disagree on the order of a list",
+        "pairs of reads disagree on the order of a list",
+    ),
+    "lost-update": ("An update was lost", "updates were lost"),
+    "G1a": (
+        "A transaction read what a failed one had written",
+        "transactions read what a failed one had written",
+    ),
+    "G1b": (
+        "A transaction read a value from the middle of another",
+        "transactions read a value from the middle of another",
+    ),
+    "internal": (
+        "A transaction contradicts its own reads and writes",
+        "transactions contradict their own reads and writes",
+    ),
+    "phantom": ("A read holds what nobody wrote", "reads hold what nobody wrote"),
+    "duplicate-elements": (
+        "A read holds an element more than once",
+        "reads hold an element more than once",
+    ),
+}

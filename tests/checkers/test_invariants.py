@@ -44,7 +44,8 @@ def test_the_first_in_time_is_named_and_the_others_are_counted(history: Notation
     assert result.anomalies[0].name == "durability"
     assert len(result.anomalies) == 20
     assert result.why.endswith("; 30 more")
-    assert result.details == {"violations": 31}
+    assert result.details["violations"] == 31
+    assert len(result.details["moments"]) == len(result.anomalies)
 
 
 def test_a_run_that_did_not_look_is_not_judged_by_it() -> None:
