@@ -1,7 +1,7 @@
 """
-How people write a duration: `90s`, `5m`, `1h30m`, `500ms`; a plain number is in seconds.
+How people write a duration: `90s`, `5m`, `1h30m`, `500ms`, `7d`; a plain number is in seconds.
 
-The command line, configuration files, pytest markers and plans share this. Pure.
+The command line, configuration files, pytest markers, plans and ages of runs share this. Pure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ EXAMPLES: Final = "90, 90s, 5m, 1h30m or 500ms"
 
 CHARS_MAX: Final = 40
 
-_UNITS_S: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_UNITS_S: Final = {"w": 604_800.0, "d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _NUMBER: Final = r"\d+(?:\.\d+)?"
 _PARTS: Final = re.compile("".join(f"(?:({_NUMBER}){unit})?" for unit in _UNITS_S))
 

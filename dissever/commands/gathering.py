@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from dissever.harness.reader import FormatError
 from dissever.harness.results import Result, Verdict, merge
 from dissever.judging import Judged, StaleResults, read_judged
 from dissever.reports import Subject
+from dissever.runs.index import paths_in
 
 __all__ = ["judged_or_unknown", "runs_in"]
 
@@ -37,11 +37,11 @@ def runs_in(paths: tuple[Path, ...]) -> list[Path]:
 
 
 def _within(path: Path) -> Iterator[Path]:
-    """Runs in a folder. What a node keeps inside of a run is none."""
-    for folder, below, files in os.walk(path):
-        if store.PLAN in files:
-            yield Path(folder)
-            below.clear()
+    """The run that a path is, or those in the folder."""
+    if (path / store.PLAN).exists():
+        yield path
+    elif path.is_dir():
+        yield from (path / run for run in paths_in(path))
 
 
 def judged_or_unknown(run: Path) -> Judged:

@@ -22,6 +22,7 @@ from dissever.harness import store
 from dissever.harness.results import Verdict
 from dissever.runs import inside
 from dissever.runs.sizes import Sizes, sizes_of
+from dissever.runs.units import parse_time
 
 LATEST: Final = store.LATEST
 
@@ -156,6 +157,17 @@ def look(root: Path, path: str) -> Stored:
         return _look(run, path)
 
 
+def paths_in(root: Path) -> list[str]:
+    """
+    The paths of all runs in a folder, relative to it; nothing of them is read.
+
+    Raises:
+        OSError: When the folder cannot be opened.
+    """
+    with inside.opened(root) as descriptor:
+        return list(_walk(descriptor, []))
+
+
 def _walk(root: int, troubles: list[str]) -> Iterator[str]:
     """The paths of folders with a plan. What a node keeps inside of a run is none."""
     waiting = [("", 0)]
@@ -258,7 +270,7 @@ def _look(run: int, path: str) -> Stored:
         plan = _read(run, store.PLAN, _PLANS, PLAN_BYTES_MAX) or plan
     except _Unreadable as error:
         broken.append(str(error))
-    started = _time_of(plan.started)
+    started = parse_time(plan.started)
     if started is None and not broken:
         broken.append(f"{store.PLAN}: expected a time in ISO 8601 as started")
     try:
@@ -318,15 +330,6 @@ def _read(
         raise _Unreadable(f"{name}: {error.strerror or error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _Unreadable(f"{name}: {error}") from error
-
-
-def _time_of(text: str) -> datetime | None:
-    """A time with its zone, which is UTC where it names none; None when it is no time."""
-    try:
-        time = datetime.fromisoformat(text)
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _changed_at(run: int) -> datetime:

@@ -35,11 +35,6 @@ class File:
     path: str
     size_bytes: int
 
-    @property
-    def is_log(self) -> bool:
-        """Whether a node, or the keeper, wrote it for people."""
-        return self.path.endswith(".log")
-
 
 @dataclass(frozen=True, slots=True)
 class Whole:

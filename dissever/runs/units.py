@@ -6,12 +6,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from dissever.harness.durations import seconds as duration_s
 from dissever.harness.values import count_text, quoted
 
 _SIZES: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_AGES_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_AGES_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZE: Final = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([KMGT]?)B?", re.IGNORECASE | re.ASCII)
-_AGE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw])", re.ASCII)
 _UNITS_S: Final = (("year", 31_536_000), ("day", 86_400), ("hour", 3600), ("minute", 60))
 
 
@@ -35,7 +35,7 @@ def age_text(seconds: float) -> str:
 
 def short_age(seconds: float) -> str:
     """An age in its greatest unit, as `parse_age_s` reads it: `12m`, `3h`, `5d`."""
-    units = [(name, length) for name, length in _AGES_S.items() if name != "w"]
+    units = list(_AGES_S.items())
     name, length = next((each for each in reversed(units) if seconds >= each[1]), units[0])
     return f"{max(0, int(seconds // length)):,}{name}"
 
@@ -55,15 +55,28 @@ def parse_size(text: str) -> int:
 
 def parse_age_s(text: str) -> float:
     """
-    A length of time in seconds: `30d`, `12h`, `90m`, `2w`.
+    An age in seconds: a duration with its unit, such as `30d`, `12h` or `1d12h`.
+
+    A plain number is refused: `--older-than 30` would mean 30 seconds, and remove nearly all runs.
 
     Raises:
         ValueError: When it is none.
     """
-    match = _AGE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"expected a time such as 90m, 12h, 7d or 2w, got {quoted(text)}")
-    return float(match[1]) * _AGES_S[match[2]]
+    try:
+        if text.strip()[-1:].isalpha():
+            return duration_s(text)
+    except ValueError:
+        pass
+    raise ValueError(f"expected an age such as 90m, 12h, 7d or 2w, got {quoted(text)}")
+
+
+def parse_time(text: str) -> datetime | None:
+    """A time in ISO 8601, which is UTC where it names no zone; None when it is none."""
+    try:
+        time = datetime.fromisoformat(text.strip())
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def parse_since(text: str, now: datetime) -> datetime:
@@ -74,10 +87,8 @@ def parse_since(text: str, now: datetime) -> datetime:
         ValueError: When it is neither.
     """
     try:
-        if _AGE.fullmatch(text.strip()):
-            return now - timedelta(seconds=parse_age_s(text))
-        time = datetime.fromisoformat(text.strip())
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        time = parse_time(text)
+        return now - timedelta(seconds=parse_age_s(text)) if time is None else time
     except (ValueError, OverflowError) as error:
         what = "expected an age such as 7d or 12h, or a date such as 2026-11-30"
         raise ValueError(f"{what}, got {quoted(text)}") from error

@@ -17,6 +17,8 @@ from dissever.harness.durations import check_seconds, seconds
         ("500ms", 0.5),
         ("1m500ms", 60.5),
         ("1.5h", 5400),
+        ("1d12h", 129_600),
+        ("2w", 1_209_600),
         ("0.5", 0.5),
         ("1e3", 1000),
         (" 2s ", 2),

@@ -89,15 +89,16 @@ def test_what_is_no_size(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "age_s"), [("90m", 5400), ("12h", 43_200), ("7d", 604_800), ("2w", 1_209_600)]
+    ("text", "age_s"),
+    [("90m", 5400), ("12h", 43_200), ("1d12h", 129_600), ("7d", 604_800), ("2w", 1_209_600)],
 )
 def test_ages(text: str, age_s: float) -> None:
     assert parse_age_s(text) == age_s
 
 
-@pytest.mark.parametrize("text", ["", "7", "d", "-7d", "7y", "7 days"])
+@pytest.mark.parametrize("text", ["", "7", "7.5", "1e3", "d", "-7d", "7y", "7 days", "inf", "nan"])
 def test_what_is_no_age(text: str) -> None:
-    with pytest.raises(ValueError, match="expected a time"):
+    with pytest.raises(ValueError, match="expected an age"):
         parse_age_s(text)
 
 
