@@ -16,7 +16,6 @@ from dissever.harness.values import printable, shorten
 if TYPE_CHECKING:
     from dissever.harness.results import Result, Results
 
-GLYPHS: Final = {"valid": "✓", "unknown": "?", "invalid": "✗"}
 WHY_CHARACTERS_MAX: Final = 600
 CELL_CHARACTERS_MAX: Final = 240
 ROWS_MAX: Final = 30
@@ -25,12 +24,12 @@ NAMES_MAX: Final = 6
 
 def results_html(results: Results) -> str:
     """The verdict, its reason, and a row for each checker."""
-    word = results.verdict.word
+    verdict, why = results.verdict, text(results.why, WHY_CHARACTERS_MAX)
     rows = [_row(each) for each in results.results[:ROWS_MAX]]
     left = len(results.results) - len(rows)
     more = f"<p>{left} more checkers are left out.</p>" if left else ""
     return (
-        f"<p><strong>{GLYPHS[word]} {word}</strong>: {text(results.why, WHY_CHARACTERS_MAX)}</p>"
+        f"<p><strong>{verdict.glyph} {verdict.word}</strong>: {why}</p>"
         f"{table(('checker', 'verdict', 'anomalies', 'why'), rows)}{more}"
     )
 
@@ -39,8 +38,8 @@ def _row(result: Result) -> Sequence[str]:
     counts = Counter(anomaly.name for anomaly in result.anomalies)
     names = [f"{name} ({count:,})" for name, count in counts.most_common(NAMES_MAX)]
     names += ["…"] if len(counts) > NAMES_MAX else []
-    word = result.verdict.word
-    return (result.checker, f"{GLYPHS[word]} {word}", ", ".join(names), result.why)
+    verdict = f"{result.verdict.glyph} {result.verdict.word}"
+    return (result.checker, verdict, ", ".join(names), result.why)
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -35,7 +35,13 @@ class Verdict(Enum):
         """`valid`, `unknown` or `invalid`."""
         return self.value
 
+    @property
+    def glyph(self) -> str:
+        """What stands for the word where colours cannot: `✓`, `?` or `✗`."""
+        return _GLYPHS[self]
 
+
+_GLYPHS = {Verdict.VALID: "✓", Verdict.UNKNOWN: "?", Verdict.INVALID: "✗"}
 _SEVERITY = {verdict: severity for severity, verdict in enumerate(Verdict)}
 
 

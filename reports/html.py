@@ -14,15 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
 from markupsafe import Markup
 
 from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import History
 from dissever.harness.results import Results
-from dissever.harness.values import count_text, shorten
 from dissever.harness.windows import arounds
 from dissever.reports.anomaly_view import (
     anomaly_views,
@@ -45,7 +43,7 @@ from dissever.reports.figures import Figures, figures_of
 from dissever.reports.headlines import headlines
 from dissever.reports.inside_view import InsideView, inside_views, sentence_of
 from dissever.reports.insight import Insight
-from dissever.reports.labels import duration_text, short_label, time_text
+from dissever.reports.labels import short_label, time_text
 from dissever.reports.lamport import embedded_simulation
 from dissever.reports.lanes import assign_lanes
 from dissever.reports.meaning import does_not_mean, means
@@ -54,11 +52,14 @@ from dissever.reports.node_strips import strips_data
 from dissever.reports.nodes_view import nodes_view
 from dissever.reports.packing import packed, packed_bytes
 from dissever.reports.payload import NODE_MARKS, run_data, weigh
-from dissever.reports.prose import GLYPHS
 from dissever.reports.start_view import start_view
 from dissever.reports.subject import Subject
+from dissever.reports.templates import environment
 from dissever.reports.tidy import tidy, words
 from dissever.reports.timeline_view import KEYS, timeline_data
+
+if TYPE_CHECKING:
+    import jinja2
 
 SIZE_BYTES_MAX = 20_000_000
 NOTHING = Insight()
@@ -183,8 +184,6 @@ def _context(
         "results": results,
         "means": means(results),
         "does_not_mean": does_not_mean(results),
-        "glyph": GLYPHS[results.verdict],
-        "glyphs": GLYPHS,
         "figures": counted or figures_of(history),
         "duration_ns": history.duration_ns,
         "anomalies": found_by(results),
@@ -254,23 +253,12 @@ def _script(*, is_simulated: bool) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(PAGE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(
-        count=count_text,
-        duration=duration_text,
+    return environment(
+        PAGE,
         time=time_text,
         share=share_text,
-        shorten=shorten,
         own_details=own_details,
         short_label=short_label,
         words=words,
         tidy=tidy,
     )
-    return environment

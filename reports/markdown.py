@@ -15,7 +15,7 @@ from dissever.harness.values import count_text
 from dissever.reports.gfm import block, code, header, name, sentence
 from dissever.reports.meaning import no_meaning_of
 from dissever.reports.overview import Entry, Finding, Overview, by_signature
-from dissever.reports.prose import ANOMALIES, GLYPHS
+from dissever.reports.prose import ANOMALIES
 
 BYTES_MAX: Final = 1_000_000
 """Of a summary. GitHub's limit for a step is 1 MiB."""
@@ -47,7 +47,7 @@ def title(runs: Overview) -> str:
         if any(entry.verdict is verdict for entry in runs.runs)
     ]
     what = f" ({', '.join(counted)})" if len(runs.runs) > 1 else ""
-    return f"{GLYPHS[runs.verdict]} dissever: {runs.verdict.word}{what}"
+    return f"{runs.verdict.glyph} dissever: {runs.verdict.word}{what}"
 
 
 def _head(runs: Overview) -> Iterator[str]:
@@ -72,7 +72,7 @@ def _table(runs: Overview) -> Iterator[str]:
 
 def cells(entry: Entry) -> Iterator[str]:
     """A row of the table, in the order of HEADS."""
-    yield f"{GLYPHS[entry.verdict]} {entry.verdict.word}"
+    yield f"{entry.verdict.glyph} {entry.verdict.word}"
     for text in (entry.system, entry.workload, ", ".join(entry.faults) or "none"):
         yield name(text)
     yield "" if entry.seed is None else str(entry.seed)
@@ -101,7 +101,7 @@ def heading(finding: Finding, entries: list[Entry], runs: int) -> str:
     where = f" in {len(entries)} of {runs} runs" if runs > 1 else ""
     count = f", {finding.count:,} times" if finding.count > 1 else ""
     what, checker = name(finding.name), name(finding.checker)
-    return f"#### {GLYPHS[finding.verdict]} {what} ({checker}{count}){where}"
+    return f"#### {finding.verdict.glyph} {what} ({checker}{count}){where}"
 
 
 def _finding(finding: Finding, entries: list[Entry], runs: int) -> Iterator[str]:

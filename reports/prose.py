@@ -208,5 +208,3 @@ ORDERS = {
     ),
 }
 """By the end of the name of a cycle."""
-
-GLYPHS = {Verdict.VALID: "✓", Verdict.UNKNOWN: "?", Verdict.INVALID: "✗"}

@@ -28,7 +28,6 @@ from dissever.reports.figures import Figures, figures_of
 from dissever.reports.headlines import Found, headlines
 from dissever.reports.labels import duration_text, short_label, time_text
 from dissever.reports.meaning import does_not_mean, means
-from dissever.reports.prose import GLYPHS
 from dissever.reports.stuck_card import StuckCard
 from dissever.reports.subject import Subject
 
@@ -88,7 +87,7 @@ def _lines(
     subject: Subject, history: History, results: Results, counted: Figures | None
 ) -> Iterator[str]:
     found = episodes_of(history, subject.actions)
-    yield f"{GLYPHS[results.verdict]} {results.verdict.word.upper()}"
+    yield f"{results.verdict.glyph} {results.verdict.word.upper()}"
     told = findings(results, history, found, nodes=subject.nodes)
     yield from _found_lines(told, history, results, found)
     yield f"  {_counts(history, counted)}"

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from dissever.harness.results import Verdict
 from dissever.runs import Query, Stored
-from dissever.runs.query import VERDICTS, word
+from dissever.runs.query import NO_VERDICT, VERDICTS, word
 from dissever.runs.units import parse_since
 
 PAGE_RUNS: Final = 100
@@ -78,8 +79,8 @@ class Listing:
     meant: int
     all: int
     size_bytes: int
-    verdicts: Sequence[tuple[str, int, str, bool]]
-    """Word, count, link, and whether it is chosen."""
+    verdicts: Sequence[tuple[str, str, int, str, bool]]
+    """Word, glyph, count, link, and whether it is chosen."""
 
     choices: Mapping[str, Sequence[str]]
     columns: Mapping[str, Column]
@@ -109,7 +110,7 @@ def listing(runs: Sequence[Stored], asked: Asked, now: datetime) -> Listing:
         all=len(runs),
         size_bytes=sum(run.size_bytes for run in meant),
         verdicts=[
-            (each, counts[each], asked.link(verdict="" if is_on else each), is_on)
+            (each, _glyph(each), counts[each], asked.link(verdict="" if is_on else each), is_on)
             for each in VERDICTS
             for is_on in (asked.get("verdict") == each,)
         ],
@@ -163,6 +164,11 @@ def query_of(asked: Asked, now: datetime) -> tuple[Query, list[str]]:
         since=since,
     )
     return query, problems
+
+
+def _glyph(word: str) -> str:
+    """Of a verdict; a dash stands for none."""
+    return "–" if word == NO_VERDICT else Verdict(word).glyph
 
 
 def _column(name: str, key: str, asked: Asked) -> Column:

@@ -10,13 +10,14 @@ from typing import Any, Final
 
 import jinja2
 
-from dissever.harness.values import count_text, printable, shorten
+from dissever.harness.values import printable
 from dissever.reports.labels import duration_text
+from dissever.reports.templates import environment
 from dissever.runs.units import age_text, size_text
 from dissever.web.addresses import quoted_path
 
 PAGE: Final = Path(__file__).parent / "page"
-REPORT_STYLE: Final = Path(__file__).parents[1] / "reports" / "page" / "report.css"
+REPORT_PAGE: Final = Path(__file__).parents[1] / "reports" / "page"
 
 
 def render(template: str, **values: Any) -> bytes:
@@ -28,35 +29,28 @@ def render(template: str, **values: Any) -> bytes:
 @cache
 def style() -> bytes:
     """The style of the report, then our own."""
-    return REPORT_STYLE.read_bytes() + (PAGE / "serve.css").read_bytes()
+    return (REPORT_PAGE / "report.css").read_bytes() + (PAGE / "serve.css").read_bytes()
 
 
 @cache
 def script() -> bytes:
     """What makes the pages quicker to use; they work without it."""
-    return (PAGE / "serve.js").read_bytes()
+    parts = (REPORT_PAGE / "theme.js", PAGE / "serve.js")
+    return b'"use strict";\n' + b"".join(part.read_bytes() for part in parts)
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(PAGE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_safe,
-    )
-    environment.filters.update(
+    made = environment(
+        PAGE,
         address=quoted_path,
         age=_age,
-        count=count_text,
         duration=lambda value: "" if value is None else duration_text(value),
         size=size_text,
-        shorten=shorten,
         utc=lambda time: f"{time:%Y-%m-%d %H:%M:%S} UTC",
     )
-    return environment
+    made.finalize = _safe
+    return made
 
 
 def _safe(value: Any) -> Any:

@@ -6,14 +6,8 @@ function recolour() {
 }
 
 function listenTheme() {
-  const order = ["auto", "light", "dark"];
-  const button = document.getElementById("theme");
-  button.addEventListener("click", () => {
-    const root = document.documentElement;
-    const next = order[(order.indexOf(root.dataset.theme || "auto") + 1) % order.length];
-    root.dataset.theme = next;
-    button.textContent = `◐ ${next}`;
-    button.setAttribute("aria-label", `Colours: ${next === "auto" ? "as the system" : next}`);
+  document.getElementById("theme").addEventListener("click", () => {
+    chooseTheme(nextTheme());
     recolour();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);

@@ -1,22 +1,13 @@
-"use strict";
 // The pages work without this. It adds colours by choice, live filtering, and fresh figures.
 
 function listenTheme() {
-  const order = ["auto", "light", "dark"];
   const button = document.getElementById("theme");
-  const root = document.documentElement;
-  const show = (theme) => {
-    if (theme === "auto") delete root.dataset.theme;
-    else root.dataset.theme = theme;
-    button.textContent = `◐ ${theme}`;
-    button.setAttribute("aria-label", `Colours: ${theme === "auto" ? "as the system" : theme}`);
-  };
-  show(order.includes(localStorage.getItem("theme")) ? localStorage.getItem("theme") : "auto");
+  const kept = localStorage.getItem("theme");
+  chooseTheme(THEMES.includes(kept) ? kept : "auto");
   button.hidden = false;
   button.addEventListener("click", () => {
-    const next = order[(order.indexOf(root.dataset.theme || "auto") + 1) % order.length];
-    localStorage.setItem("theme", next);
-    show(next);
+    chooseTheme(nextTheme());
+    localStorage.setItem("theme", chosenTheme());
   });
 }
 
