@@ -1,19 +1,33 @@
-"""For all tests: signals as a terminal would have them; a Docker engine that seems far away."""
+"""For all tests: signals as of a terminal; a Docker engine that seems far away; a browser."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+)
 RELAY = Path(__file__).with_name("relay.py")
 ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
 
@@ -81,3 +95,16 @@ def far_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None
             monkeypatch.setenv("DOCKER_HOST", f"tcp://{host}:{relay.stdout.readline().strip()}")
 
         yield at
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The Chromium of this machine, without a window."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        pytest.skip(f"no browser: none of {', '.join(PROGRAMS)} is installed")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        yield started
+        started.close()

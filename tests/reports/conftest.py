@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,16 +30,6 @@ from dissever.reports import Subject
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-)
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 CLIENTS = 10
@@ -371,18 +360,6 @@ def run_of_two_anomalies(invalid_run: Run) -> Run:
     found = replace(first, anomalies=(*first.anomalies, second))
     rest = [each for each in invalid_run.results.results if each is not first]
     return Run(invalid_run.subject, invalid_run.history, merge([found, *rest]))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(PROGRAMS)} is installed")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        yield started
-        started.close()
 
 
 @pytest.fixture
