@@ -84,7 +84,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
-    metavar="PATH",
+    metavar="FILE",
     help="Write the report page of a history file.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print the results as JSON, and only that.")

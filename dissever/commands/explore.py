@@ -90,7 +90,7 @@ class ExploreCommand(TestCommand):
 @click.option(
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
+    metavar="DIRECTORY",
     help="The directory of the campaign. If it has one of the same test, that goes on: seeds that"
     " were tried are not tried again. By default a new one in the directory of --runs.",
 )

@@ -24,12 +24,12 @@ SHOWN: Final = 10
 @click.command(short_help="Remove old runs, or the data of their nodes.")
 @FOLDER
 @click.option("--keep", type=click.IntRange(0), metavar="N", help="Keep the N newest runs.")
-@click.option("--older-than", type=Age(), metavar="AGE", help="Only runs older than this, as 30d.")
+@click.option("--older-than", type=Age(), metavar="AGE", help="Only runs older than this: 30d.")
 @click.option(
     "--max-size",
     type=Size(),
     metavar="SIZE",
-    help="Only as many, oldest first, as it takes to let all runs need no more, as 5G.",
+    help="Only the oldest runs, until those that are left take no more than this: 5G.",
 )
 @query_options
 @click.option(
@@ -59,7 +59,8 @@ def gc(
     **chosen: Any,
 ) -> int:
     """
-    Remove runs of a folder: runs/ by default. What is given must all hold for a run that goes.
+    Remove runs of a folder: runs/ by default. A run goes only if every option that is given holds
+    for it.
 
     \b
     dissever gc --keep 20                          all but the 20 newest

@@ -30,7 +30,7 @@ Row: TypeAlias = tuple[str, str, str]
 
 
 @click.command(name="list", short_help="Name the systems, workloads, faults, checkers, models.")
-@click.option("--json", "is_json", is_flag=True, help="For programs.")
+@click.option("--json", "is_json", is_flag=True, help="Print the names as JSON, and only that.")
 @click.argument("references", nargs=-1, metavar="[NAME]...")
 def list_(references: tuple[str, ...], is_json: bool) -> int:
     """

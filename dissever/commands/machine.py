@@ -13,7 +13,9 @@ from dissever.harness.cluster.backends import Backend
 
 
 @click.command(short_help="What can run on this machine, and what would help.")
-@click.option("--json", "is_json", is_flag=True, help="For programs.")
+@click.option(
+    "--json", "is_json", is_flag=True, help="Print what was found as JSON, and only that."
+)
 @click.option(
     "--fetch",
     is_flag=True,
@@ -23,12 +25,12 @@ def doctor(is_json: bool, fetch: bool) -> int:
     """
     Try out what dissever needs, and name the remedy for what is missing.
 
-    Exit status 0 if a system of your own can run here, in namespaces or in containers, else 3.
-
     \b
     dissever doctor
     dissever doctor --fetch
     dissever doctor --json | jq '.machine[] | select(.available | not)'
+
+    Exit status: 0 a system of your own can run here, in namespaces or in containers, 3 it cannot.
     """
     found = diagnose(may_build=fetch, begins=lambda name: tell(f"building the simulator {name} …"))
     if is_json:
