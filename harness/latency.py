@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Final, TypeAlias
 
@@ -45,26 +46,35 @@ class Successes:
     def __init__(self, spans: Iterable[Span]) -> None:
         """`spans` are those of the ok operations, in any order."""
         found = sorted(spans)
-        self.latencies_ns = sorted(end - start for start, end in found)
-        self.ends_ns = [end for _, end in found]
-        self._starts_ns = [start for start, _ in found]
-        self._sorted_ends_ns = sorted(self.ends_ns)
-        self._first_ends_ns = list(accumulate(reversed(self.ends_ns), min))[::-1]
+        self.starts_ns = [start for start, _ in found]
+        self._own_ends_ns = [end for _, end in found]
+        self.ends_ns = sorted(self._own_ends_ns)
+        """The ends by time, not by operation."""
+        self._first_ends_ns = list(accumulate(reversed(self._own_ends_ns), min))[::-1]
 
     def __len__(self) -> int:
-        return len(self.ends_ns)
+        return len(self.starts_ns)
+
+    def spans(self) -> Iterator[Span]:
+        """Those of the operations, by invocation."""
+        return zip(self.starts_ns, self._own_ends_ns, strict=True)
+
+    @cached_property
+    def latencies_ns(self) -> list[int]:
+        """From the shortest to the longest."""
+        return sorted(end - start for start, end in self.spans())
 
     def first_after_ns(self, time_ns: int) -> int | None:
         """From a time to the first ok answer of an operation asked at or after it; None without."""
-        place = bisect_left(self._starts_ns, time_ns)
+        place = bisect_left(self.starts_ns, time_ns)
         return self._first_ends_ns[place] - time_ns if place < len(self) else None
 
     def around(self, start_ns: int, end_ns: int) -> tuple[int, int, int]:
         """
         How many had ended before a stretch of time, lasted at some time in it, and began after it.
         """
-        before = bisect_right(self._sorted_ends_ns, start_ns)
-        after = len(self) - bisect_left(self._starts_ns, max(start_ns, end_ns))
+        before = bisect_right(self.ends_ns, start_ns)
+        after = len(self) - bisect_left(self.starts_ns, max(start_ns, end_ns))
         return before, max(0, len(self) - before - after), after
 
 

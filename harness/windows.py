@@ -19,11 +19,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Final
 
 from dissever.harness.episodes import Episode, Episodes
-from dissever.harness.latency import Span
+from dissever.harness.latency import Span, Successes
 from dissever.harness.ranks import Ranks
 from dissever.native.columns import OK, Columns
 
@@ -105,7 +105,7 @@ def arounds(columns: Columns, found: Episodes, *, end_ns: int) -> dict[int, Arou
 
 
 class _Answers:
-    """The operations by invocation; `ok_` lists are of those that were ok, in the same order."""
+    """The operations by invocation, and those that were ok."""
 
     def __init__(self, columns: Columns) -> None:
         asked_ns, kinds = columns.inv_time.tolist(), bytes(columns.type)
@@ -118,18 +118,16 @@ class _Answers:
         self.asked_ns: list[int] = asked_ns
         self._answered_ns: list[int] = answered_ns
         self._kinds = kinds
-        spans = [
+        self.ok = Successes(
             (asked, answered)
             for asked, answered, kind in zip(asked_ns, answered_ns, kinds, strict=True)
             if kind == OK
-        ]
-        self._ok_asked_ns = [asked for asked, _ in spans]
+        )
         # Small integers compare fast.
-        self._ranks = Ranks([(answered - asked) // NS_PER_US for asked, answered in spans])
-        ends = [answered for _, answered in spans]
-        self._first_ends_ns = list(accumulate(reversed(ends), min))[::-1]
-        self.ok_ends_ns = sorted(ends)
-        self._gaps = [after - before for before, after in pairwise(self.ok_ends_ns)]
+        self._ranks = Ranks(
+            [(answered - asked) // NS_PER_US for asked, answered in self.ok.spans()]
+        )
+        self._gaps = [after - before for before, after in pairwise(self.ok.ends_ns)]
         self._greatest = [
             max(self._gaps[at : at + BLOCK]) for at in range(0, len(self._gaps), BLOCK)
         ]
@@ -173,7 +171,7 @@ class _Answers:
         ok = kinds.count(OK) + len(ok_more) - len(ok_without)
         p50_ns, p99_ns = None, None
         if ok:
-            ok_first, ok_last = (bisect_left(self._ok_asked_ns, each) for each in span)
+            ok_first, ok_last = (bisect_left(self.ok.starts_ns, each) for each in span)
             p50_ns, p99_ns = (
                 value * NS_PER_US
                 for value in self._ranks.smallest(
@@ -187,7 +185,7 @@ class _Answers:
             *span,
             asked=len(kinds) + len(more) - len(without),
             ok=ok,
-            answers=bisect_right(self.ok_ends_ns, end) - bisect_right(self.ok_ends_ns, start),
+            answers=bisect_right(self.ok.ends_ns, end) - bisect_right(self.ok.ends_ns, start),
             p50_ns=p50_ns,
             p99_ns=p99_ns,
             others=others,
@@ -200,14 +198,9 @@ class _Answers:
             if self._kinds[at] == OK
         ]
 
-    def first_ok_ns(self, time_ns: int) -> int | None:
-        """From a time to the first ok answer of an operation asked at or after it; None without."""
-        at = bisect_left(self._ok_asked_ns, time_ns)
-        return self._first_ends_ns[at] - time_ns if at < len(self._first_ends_ns) else None
-
     def silence_ns(self, span: Span, until_ns: int) -> int:
         """The longest time without an ok from the start of a span to the first ok after its end."""
-        ends, (start, end) = self.ok_ends_ns, span
+        ends, (start, end) = self.ok.ends_ns, span
         count = bisect_right(ends, until_ns)
         first, last = (min(count, at) for at in (bisect_right(ends, start), bisect_left(ends, end)))
         if first == count:
@@ -240,8 +233,8 @@ def _around(
     start, end = span
     length = end - start
     is_healed = episode.healing is not None
-    first_ok_ns = answers.first_ok_ns(episode.start_ns)
-    recovered_ns = answers.first_ok_ns(episode.end_ns) if is_healed else None
+    first_ok_ns = answers.ok.first_after_ns(episode.start_ns)
+    recovered_ns = answers.ok.first_after_ns(episode.end_ns) if is_healed else None
     if length <= 0:
         return Around(first_ok_ns=first_ok_ns, recovered_ns=recovered_ns)
     before = _clipped((start - length, start), worked)
