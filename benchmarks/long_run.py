@@ -31,7 +31,7 @@ GROUP: Final = 5
 """Clients that share a key, one of each node."""
 
 KEY_OPERATIONS: Final = 500
-"""After so many operations a group goes on to its next key."""
+"""After this many operations a group goes on to its next key."""
 
 RATE: Final = 5000
 MS: Final = 1_000_000

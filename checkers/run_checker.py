@@ -28,7 +28,7 @@ class Searchable(Protocol):
         """Those that hold one of the words, with their numbers. Words have at least 4 letters."""
 
     def last(self, count: int) -> list[tuple[int, str]]:
-        """The last ones with their numbers, at most so many."""
+        """The last ones with their numbers, at most `count`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class NodeLog:
                 yield number, line
 
     def last(self, count: int) -> list[tuple[int, str]]:
-        """The last lines with their numbers, at most so many."""
+        """The last lines with their numbers, at most `count`."""
         if isinstance(self.lines, Searchable):
             return self.lines.last(count)
         return list(enumerate(self.lines, 1))[-count:]

@@ -154,7 +154,7 @@ def _shares(sizes: Sequence[int], total: int) -> list[int]:
 def _pieces(
     log: LogFile, share: int, moments_ns: Sequence[int], began_ns: int | None
 ) -> Iterator[Piece]:
-    """The parts of a log that are shown, in order, of about so many bytes."""
+    """The parts of a log that are shown, in order, of about `share` bytes."""
     if share >= log.size_bytes:
         spans = [(0, log.size_bytes)]
     else:
@@ -204,7 +204,7 @@ def _telling(
 
 
 def _evenly(places: Sequence[int], count: int) -> Iterable[int]:
-    """At most so many of them: some of the first and of the last, the others in between."""
+    """At most `count` of them: some of the first and of the last, the others in between."""
     if len(places) <= count:
         return places
     edge = count // 4

@@ -113,7 +113,7 @@ class LogFile:
         self._count, self._marks = number - 1 + (last != b"\n"), marks
 
     def last(self, count: int) -> list[tuple[int, str]]:
-        """The last lines with their numbers, at most so many."""
+        """The last lines with their numbers, at most `count`."""
         begin = max(0, self.size_bytes - TAIL_BYTES_MAX)
         block = self.read(begin, TAIL_BYTES_MAX)
         lines = _split(block)

@@ -361,7 +361,7 @@ def _replace(path: Path, content: bytes | Iterable[bytes]) -> None:
         with draft.open("xb") as file:  # A node may have put a link there: its folder is its own.
             file.writelines((content,) if isinstance(content, bytes) else content)
         draft.replace(path)
-    except BaseException:  # Also what ends the program, or whoever makes the pieces.
+    except BaseException:  # Also what ends the program, and errors of the pieces' source.
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
         raise

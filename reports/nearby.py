@@ -35,9 +35,9 @@ def nearby(history: History, results: Results) -> History:
             of_key[each].append(position)
     shown: set[int] = set()
     for position in named:
-        beside = of_key[key[position]]
-        place = bisect_left(beside, position)
-        shown.update(beside[max(0, place - AROUND_MAX) : place + AROUND_MAX + 1])
+        together = of_key[key[position]]
+        place = bisect_left(together, position)
+        shown.update(together[max(0, place - AROUND_MAX) : place + AROUND_MAX + 1])
     return history.chosen(sorted(shown))
 
 

@@ -1,9 +1,9 @@
 """
 A strip for each node: when it led, ran, was paused or down, and took snapshots.
 
-What faults did to it, and ends that nobody asked for, come from the history and the results; who
-led and which snapshots there were, from whoever asked the nodes while the run went on. Between two
-answers a node counts as what it said first. Pure.
+What faults did to it, and ends that nobody asked for, come from the history and the results. Who
+led, and which snapshots there were, comes from the watch that asked the nodes during the run.
+Between two answers a node counts as what it said first. Pure.
 """
 
 from __future__ import annotations

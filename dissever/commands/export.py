@@ -113,7 +113,7 @@ def _write(pieces: Iterator[bytes], output: Path, name: str, format_: Format) ->
 
 
 def _print(pieces: Iterable[bytes]) -> None:
-    """Write bytes to standard output; whoever reads them may stop when they have enough."""
+    """Write bytes to standard output; a reader, such as `head`, may stop early."""
     out = sys.stdout.buffer
     try:
         out.writelines(pieces)

@@ -32,7 +32,7 @@ from dissever.runs.series import NotEvent, Series
 SECOND_NS: Final = 1_000_000_000
 SECONDS_SHOWN: Final = 120
 RATE_S: Final = 5
-"""Rates and latencies are those of so many seconds."""
+"""Rates and latencies are those of this many seconds."""
 
 FAULT_EVENTS_KEPT: Final = 500
 """Of nemeses: past it those of faults that have healed are forgotten."""

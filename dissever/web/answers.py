@@ -2,8 +2,8 @@
 What a browser is answered, and with which rights.
 
 Pages of ours may load the style and the script of this server and nothing else. A report, or any
-other file of a run, may have been written by whoever sent the run: it gets an origin of its own, so
-that a script in it can read neither this server's pages nor other runs.
+other file of a run, may come from a stranger. It gets an origin of its own, so that a script in it
+can read neither this server's pages nor other runs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
 Curves over time as SVG paths: numbers in, coordinates out. Pure.
 
-A drawing is WIDTH by HEIGHT units and is stretched to its place, so its labels stand in HTML beside
-it. Latencies have a logarithmic scale, because one fault makes them a thousand times as long.
+A drawing is WIDTH by HEIGHT units and is stretched to its place, so its labels are HTML next
+to it. Latencies have a logarithmic scale, because one fault makes them a thousand times as long.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 INDEX_S: Final = 1.0
 INDEX_SHARE: Final = 4
 """
-The index stays as it is for INDEX_S at least, and for so many times the time that it took: so a
+The index stays as it is for INDEX_S at least, and for this many times the time that it took. So a
 folder of many runs does not keep the processor busy.
 """
 
@@ -226,7 +226,7 @@ class Site:
         return look(self._root, path)
 
     def _is_of_run(self, path: str) -> bool:
-        """Whether a folder above this file is a run, so that files beside runs are not shown."""
+        """Whether a folder above this file is a run, so that only files of runs are shown."""
         with inside.opened(self._root) as root:
             above = path
             while above := above.rpartition("/")[0]:

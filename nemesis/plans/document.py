@@ -57,7 +57,7 @@ def in_seconds(item: Item, *names: str) -> Item:
     """
     A mapping with the durations that stand under these names in seconds: `1m30s` becomes 90.0.
 
-    What is no duration stays as it is: whoever checks the mapping shows it.
+    What is no duration stays as it is: the check of the mapping reports it.
     """
     if not isinstance(item.value, Mapping):
         return item

@@ -131,7 +131,7 @@ function labelOf(run, i) {
   return run.type[i] === OK ? text : `${text} · ${OUTCOMES[run.type[i]]}`;
 }
 
-// The first of so many positions for which something no longer holds.
+// The first of `count` positions for which something does not hold; it holds for all before it.
 function lowerBoundBy(count, holds) {
   let low = 0, high = count;
   while (low < high) {
