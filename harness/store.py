@@ -17,10 +17,11 @@ import hashlib
 import itertools
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -301,7 +302,7 @@ def damage(run: Path, files: Mapping[str, Kept] | None) -> Iterator[str]:
 
 def digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with _opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -334,10 +335,20 @@ def _kept(path: Path) -> Kept:
     return Kept(path.stat().st_size, digest(path))
 
 
+def _opened(path: Path) -> BinaryIO:
+    """A file. Raises OSError for a pipe, too: a node may have put one there, and it never ends."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "it is no file")
+    return os.fdopen(descriptor, "rb")
+
+
 def _read_json(path: Path, kind: type[_Read]) -> _Read:
     """Raise FileNotFoundError, or BrokenFile."""
     try:
-        written = path.read_bytes()
+        with _opened(path) as file:
+            written = file.read()
         if not written.strip():
             raise BrokenFile(f"{path.name}: expected JSON, got an empty file")
         return msgspec.json.decode(written, type=kind)

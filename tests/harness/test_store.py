@@ -10,7 +10,7 @@ import pytest
 
 from dissever.harness import store
 from dissever.harness.history import Event, Type
-from dissever.harness.plan import Options, Plan, Skipped, host_versions
+from dissever.harness.plan import Kept, Options, Plan, Skipped, host_versions
 from dissever.harness.results import Anomaly, Result, Step, Verdict, merge
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
@@ -120,3 +120,18 @@ def test_exits_are_not_written_where_a_node_points(tmp_path, name, trap) -> None
     assert victim.read_text() == "untouched"
     assert not (folder / "exits.json").is_symlink()
     assert (folder / "exits.json").is_file()
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_file_is_not_waited_for(tmp_path, put) -> None:
+    (tmp_path / store.NODES / "n1").mkdir(parents=True)
+    for path in (store.PLAN, store.RESULTS, store.OUTCOME, "nodes/n1/exits.json"):
+        put(tmp_path / path)
+    kept = {store.HISTORY: Kept(1, ""), store.OUTCOME: Kept(1, "")}
+
+    for read in (store.read_plan, store.read_results, store.read_outcome):
+        with pytest.raises(store.BrokenFile, match="cannot be read"):
+            read(tmp_path)
+    with pytest.raises(store.BrokenFile, match="exits.json: cannot be read: it is no file"):
+        store.read_exits(tmp_path, "n1")
+    assert f"{store.OUTCOME} cannot be read: it is no file" in list(store.damage(tmp_path, kept))
