@@ -132,6 +132,6 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, put) -> None:
     for read in (store.read_plan, store.read_results, store.read_outcome):
         with pytest.raises(store.BrokenFile, match="cannot be read"):
             read(tmp_path)
-    with pytest.raises(store.BrokenFile, match="exits.json: cannot be read: it is no file"):
+    with pytest.raises(store.BrokenFile, match=r"exits\.json: cannot be read: it is no file"):
         store.read_exits(tmp_path, "n1")
     assert f"{store.OUTCOME} cannot be read: it is no file" in list(store.damage(tmp_path, kept))
