@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dissever.harness.episodes import Episodes
-from dissever.reports.labels import duration_text
+from dissever.reports.labels import NS_PER_S, duration_text
 from dissever.runs.series import Series, Stretch
 
 WIDTH: Final = 1000
@@ -21,7 +21,6 @@ HEIGHT: Final = 100
 POINTS_MAX: Final = 2_000
 BANDS_MAX: Final = 400
 DECADES_MAX: Final = 6
-NS_PER_S: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
