@@ -412,6 +412,21 @@ def test_narrow_page_does_not_scroll_sideways(visit: Callable[..., Page]) -> Non
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_long_words_of_the_environment_do_not_make_the_page_wider(
+    visit: Callable[..., Page],
+) -> None:
+    page = visit("invalid_run")
+    page.evaluate(
+        "for (const each of document.querySelectorAll('#environment :is(dt, dd, li)'))"
+        " each.textContent = 'x'.repeat(300)"
+    )
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        next_frame(page)
+
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_without_script_everything_but_the_drawings_stands(browser: Browser, files: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
