@@ -37,7 +37,7 @@ function fillSpan(box, span, top, height) {
 // Few faults shade the strip. Many would cover all of it: a thin line says how many were in force.
 function drawFaultsOfRun(run, box) {
   if (run.bands.length > SHADED_MAX) {
-    drawDensity(run, box);
+    drawFaultLine(run, box);
     return "density";
   }
   for (const band of run.bands) {
@@ -48,7 +48,7 @@ function drawFaultsOfRun(run, box) {
   return "shaded";
 }
 
-function drawDensity(run, box) {
+function drawFaultLine(run, box) {
   const count = Math.max(1, Math.ceil((box.right - box.left) / DENSITY_BIN_PX));
   const binOf = (time) => Math.min(count - 1, Math.floor((xOf(box, time) - box.left) / DENSITY_BIN_PX));
   const changes = new Int32Array(count + 1);
