@@ -49,6 +49,22 @@ def test_few_faults_and_a_short_command_are_all_in_sight(invalid_run: Any) -> No
     assert 'class="command long"' not in page
 
 
+def test_each_reason_of_an_unknown_run_has_a_line(invalid_run: Any) -> None:
+    names = ("liveness", "faults", "stats", "logs")
+    unknown = [
+        Result(checker=name, verdict=Verdict.UNKNOWN, why=f"<b>{name}</b> saw nothing")
+        for name in names
+    ]
+    known = Result(checker="nodes", verdict=Verdict.VALID, why="all ran")
+    page = render_html(invalid_run.subject, HISTORY, merge([*unknown, known]))
+    reasons = page.partition('<ul class="why reasons">')[2].partition("</ul>")[0]
+
+    assert reasons.count("<li>") == 3
+    assert "<b>faults</b>: &lt;b&gt;faults&lt;/b&gt; saw nothing" in reasons
+    assert "and 1 more reason, under" in page
+    assert "all ran" not in reasons
+
+
 def _page(run: Any, names: tuple[str, ...], command: str) -> str:
     subject = replace(run.subject, faults=names, command=command)
     return render_html(subject, run.history, run.results)
