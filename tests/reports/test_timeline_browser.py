@@ -463,6 +463,21 @@ def test_tap_shows_the_words_of_a_wait_and_of_a_node_that_was_down(
     assert page.is_hidden("#tooltip")
 
 
+def test_no_table_is_wider_than_the_paper(busy_page: Callable[..., Page]) -> None:
+    page = busy_page(KINDS)
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 without its margins.
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    settle(page)
+    wider = page.evaluate(
+        """() => [...document.querySelectorAll(".wide")].filter((one) => one.offsetWidth)
+          .map((one) => one.scrollWidth - one.clientWidth)"""
+    )
+
+    assert len(wider) > 3
+    assert max(wider) <= 1
+
+
 def test_table_of_events_breaks_no_word(busy_page: Callable[..., Page]) -> None:
     page = busy_page(("limit-bandwidth",), fragment="")
     point_at(page, 1.2, label_y(page, "limit-bandwidth"))
