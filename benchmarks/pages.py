@@ -4,9 +4,11 @@ What the page of a long run costs: to read, judge and write it, and to move in i
 The floor is what a page would hold that did nothing clever: the same columns as lists in JSON,
 and gzip. Seconds are those of the processor, because those compare on a machine with other work.
 Frames are timed by the page itself, in the distribution's Chromium; the least of some repetitions
-is what a frame takes when nothing else runs.
+is what a frame takes when nothing else runs. A long task is what the browser reports as one: 50 ms
+or more in which the page cannot answer. The load is that of the last minute.
 
     python benchmarks/pages.py [--operations 1000000] [--without-browser] [--keep FOLDER]
+    python benchmarks/pages.py --page PAGE
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -38,6 +41,14 @@ LIMIT_MS: Final = 120_000
 NEXT_FRAME: Final = (
     "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
 )
+
+WATCH_TASKS: Final = """
+window.tasks = [];
+new PerformanceObserver((list) => {
+  for (const { duration } of list.getEntries()) window.tasks.push(duration);
+}).observe({ type: "longtask", buffered: true });
+"""
+TASKS_SHOWN: Final = 3
 
 _Made = TypeVar("_Made")
 
@@ -79,26 +90,50 @@ def look(page: Path) -> Iterator[str]:
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
         opened = browser.new_page(viewport={"width": 1280, "height": 1000})
+        opened.add_init_script(WATCH_TASKS)
+        yield _load()
         opened.goto(page.as_uri())
         opened.wait_for_selector("html[data-ready]", timeout=LIMIT_MS)
         opened.wait_for_selector("html[data-frame-ms]", timeout=LIMIT_MS)
         paint = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
         yield f"first paint {opened.evaluate(paint):,.0f} ms"
         yield f"drawings after {opened.evaluate('() => performance.now()'):,.0f} ms"
-        opened.focus("#timeline-chart")
-        for _ in range(ZOOMS):
-            frames = sorted(_frames(opened))
-            where = opened.inner_text("#range")
-            yield f"{where:<46} {frames[0]:6.1f} ms, median {frames[len(frames) // 2]:6.1f} ms"
-            for _ in range(STEPS_OF_ZOOM):
-                opened.keyboard.press("+")
-        opened.keyboard.press("0")
+        yield f"opening: {_tasks(opened)}"
+        yield from _zooms(opened)
+        for grouping in opened.locator("#grouping option").all_text_contents()[1:]:
+            yield f"lanes by {grouping}: {_timed(opened, lambda g=grouping: _lay(opened, g))}"
+            yield from _zooms(opened)
+        _lay(opened, "worker")
         for what, field, text in (
             ("search", "text", "read → 22"),
             ("search removed", "text", ""),
         ):
-            yield f"{what}: {_filter(opened, field, text)}"
+            took = _timed(opened, lambda f=field, t=text: opened.fill(f'[data-filter="{f}"]', t))
+            yield f"{what}: {took}, {opened.inner_text('#matching')}"
+        yield _load()
         browser.close()
+
+
+def _load() -> str:
+    return f"load {os.getloadavg()[0]:.1f}"
+
+
+def _lay(page: Any, grouping: str) -> None:
+    page.select_option("#grouping", grouping)
+
+
+def _zooms(page: Any) -> Iterator[str]:
+    """Frames from the whole run to what is as close as some steps lead."""
+    page.focus("#timeline-chart")
+    for _ in range(ZOOMS):
+        frames = sorted(_frames(page))
+        where = page.inner_text("#range")
+        median = frames[len(frames) // 2]
+        yield f"{where:<46} {frames[0]:6.1f} ms, median {median:6.1f} ms, most {frames[-1]:6.1f} ms"
+        for _ in range(STEPS_OF_ZOOM):
+            page.keyboard.press("+")
+    page.keyboard.press("0")
+    page.evaluate(NEXT_FRAME)
 
 
 def _frames(page: Any) -> Iterator[float]:
@@ -108,29 +143,24 @@ def _frames(page: Any) -> Iterator[float]:
         yield float(page.evaluate("() => document.documentElement.dataset.frameMs"))
 
 
-def _filter(page: Any, field: str, text: str) -> str:
-    """How long a filter took, and the longest time in which the page could not answer."""
-    page.evaluate(
-        """() => {
-          window.gap = 0;
-          let last = performance.now();
-          const tick = () => {
-            const now = performance.now();
-            window.gap = Math.max(window.gap, now - last);
-            last = now;
-            setTimeout(tick);
-          };
-          tick();
-        }"""
-    )
-    began = page.evaluate("() => performance.now()")
-    page.fill(f'[data-filter="{field}"]', text)
+def _tasks(page: Any) -> str:
+    """The long tasks since somebody asked last."""
     page.evaluate(NEXT_FRAME)
-    page.wait_for_selector("html:not([data-filtering])", timeout=LIMIT_MS)
+    tasks = sorted(page.evaluate("() => window.tasks.splice(0)"), reverse=True)
+    longest = ", ".join(f"{task:,.0f}" for task in tasks[:TASKS_SHOWN])
+    return f"{len(tasks)} long tasks" + (f" ({longest} ms)" if tasks else "")
+
+
+def _timed(page: Any, act: Callable[[], None]) -> str:
+    """How long something took until it was drawn, and its long tasks."""
+    _tasks(page)
+    began = page.evaluate("() => performance.now()")
+    act()
+    page.evaluate(NEXT_FRAME)
+    page.wait_for_selector("html:not([data-filtering]):not([data-laying])", timeout=LIMIT_MS)
     page.evaluate(NEXT_FRAME)
     took = page.evaluate("() => performance.now()") - began
-    gap = page.evaluate("() => window.gap")
-    return f"{took:,.0f} ms, longest pause {gap:,.0f} ms, {page.inner_text('#matching')}"
+    return f"{took:,.0f} ms, {_tasks(page)}"
 
 
 def main() -> None:
@@ -139,8 +169,13 @@ def main() -> None:
     parser.add_argument("--operations", type=int, default=1_000_000)
     parser.add_argument("--without-browser", action="store_true")
     parser.add_argument("--keep", type=Path, help="where the run is kept")
+    parser.add_argument("--page", type=Path, help="a page that stands, only to be looked at")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.page:
+        for line in look(asked.page.absolute()):
+            print(line, flush=True)
+        return
     if asked.write:
         write(asked.write)
         return

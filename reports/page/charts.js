@@ -43,8 +43,8 @@ function drawCharts(run, latencyCanvas, rateCanvas) {
 }
 
 // The axis is that of all operations that pass the filters, so that it stays while one zooms.
-function latencyScale() {
-  const [low, high] = view.measures.powers, bottom = LATENCY_PX - BOTTOM_AXIS_PX;
+function latencyScale([low, high] = view.measures.powers) {
+  const bottom = LATENCY_PX - BOTTOM_AXIS_PX;
   const y = (us) => bottom - ((Math.log10(Math.max(1, us)) - low) / (high - low)) * (bottom - TOP_PX);
   return { low, high, y };
 }
@@ -70,7 +70,7 @@ function drawLatency(run, box, bins) {
   // Operations invoked within the range; `shown` is in order of invocation.
   const from = lowerBound(view.shown, run.start, view.start), to = lowerBound(view.shown, run.start, view.end);
   if (to - from <= POINTS_MAX) drawPoints(run, box, scale, view.shown.subarray(from, to));
-  else drawDensity(run, box, scale, from, to);
+  else drawCloud(run, box, scale);
   drawQuantiles(box, scale, bins);
   box.context.restore();
 }
@@ -116,24 +116,16 @@ function ringPoint(run, box, scale, i) {
 
 // Many points: cells of two pixels, the fuller the stronger; an outcome other than ok keeps a point
 // per operation as long as those are few.
-function drawDensity(run, box, scale, from, to) {
-  const { places, guilty } = view.measures;
-  const columns = Math.ceil((box.right - box.left) / 2) + 1;
-  const rowOf = Int32Array.from({ length: 256 }, (_, place) => (scale.y(10 ** (scale.low + (place / 255) * (scale.high - scale.low))) / 2) | 0);
-  const cells = [0, 1, 2].map(() => new Uint32Array(columns * Math.ceil(box.height / 2)));
-  const factor = (box.right - box.left) / (view.end - view.start) / 2;
-  const totals = [0, 0, 0], others = [];
-  for (let at = from; at < to; at++) {
-    const i = view.shown[at], outcome = run.type[i];
-    cells[outcome][rowOf[places[at]] * columns + (((run.start[i] - view.start) * factor) | 0)]++;
-    totals[outcome]++;
-    if (outcome !== OK && totals[outcome] <= POINTS_MAX / 2) others.push(i);
-  }
-  const isPoint = totals.map((total, outcome) => outcome !== OK && total <= POINTS_MAX / 2);
+function drawCloud(run, box, scale) {
+  const { byOutcome, guilty } = view.measures;
+  const columns = Math.ceil((box.right - box.left) / CELL_PX) + 1;
+  const inSight = byOutcome.map((list) => list.subarray(lowerBound(list, run.start, view.start), lowerBound(list, run.start, view.end)));
+  const total = inSight.reduce((sum, list) => sum + list.length, 0);
   // Four strengths by what a full cell holds, so that dense and sparse are told apart at each zoom.
-  const full = Math.max(8, (4 * (to - from)) / (columns * 12));
-  for (const outcome of [OK, FAIL, INFO]) if (!isPoint[outcome]) drawCells(box, colours[OUTCOMES[outcome]], cells[outcome], columns, full);
-  drawPoints(run, box, scale, others.filter((i) => isPoint[run.type[i]]));
+  const full = Math.max(8, (4 * total) / (columns * 12));
+  const isPoint = inSight.map((list, outcome) => outcome !== OK && list.length <= POINTS_MAX / 2);
+  for (const outcome of [OK, FAIL, INFO]) if (!isPoint[outcome]) drawCells(box, colours[OUTCOMES[outcome]], cellsOf(run, box, outcome, columns), columns, full);
+  for (const outcome of [FAIL, INFO]) if (isPoint[outcome]) drawPoints(run, box, scale, inSight[outcome]);
   for (const i of guilty) if (run.start[i] >= view.start && run.start[i] < view.end) ringPoint(run, box, scale, i);
 }
 
@@ -143,18 +135,14 @@ function drawCells(box, colour, cells, columns, full) {
   const rows = cells.length / columns, picture = document.createElement("canvas");
   picture.width = columns;
   picture.height = rows;
-  const pen = picture.getContext("2d");
-  pen.fillStyle = colour;
-  pen.fillRect(0, 0, 1, 1);
-  const [red, green, blue] = pen.getImageData(0, 0, 1, 1).data;
-  const image = pen.createImageData(columns, rows);
+  const image = new ImageData(columns, rows), pixels = new Uint32Array(image.data.buffer), ink = inkOf(colour);
   for (let cell = 0; cell < cells.length; cell++) {
     const share = cells[cell] / full;
-    if (share) image.data.set([red, green, blue, share < 0.06 ? 56 : share < 0.25 ? 107 : share < 1 ? 173 : 242], 4 * cell);
+    if (share) pixels[cell] = ink | ((share < 0.06 ? 56 : share < 0.25 ? 107 : share < 1 ? 173 : 242) << 24);
   }
-  pen.putImageData(image, 0, 0);
+  picture.getContext("2d").putImageData(image, 0, 0);
   box.context.imageSmoothingEnabled = false;
-  box.context.drawImage(picture, box.left, 0, 2 * columns, 2 * rows);
+  box.context.drawImage(picture, box.left, 0, CELL_PX * columns, CELL_PX * rows);
 }
 
 function drawQuantiles(box, scale, bins) {

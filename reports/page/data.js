@@ -3,23 +3,24 @@
 const OUTCOMES = ["ok", "fail", "info"];
 const OK = 0, FAIL = 1, INFO = 2;
 const NUMBER = 1, TEXT = 2, ARROW_NUMBER = 3;
-const SLICE_MS = 30, BASE64_PIECE = 1 << 20;
-
-// Lets the page answer in between; what runs longer than a slice asks for it.
-const breathe = () => new Promise((go) => { setTimeout(go); });
+const BASE64_PIECE = 1 << 18;
 
 // The bytes of base64, piece by piece: a function call per character would take seconds.
 async function decodeBase64(text) {
-  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
   const bytes = new Uint8Array((text.length / 4) * 3);
   let length = 0;
   for (let at = 0; at < text.length; at += BASE64_PIECE) {
-    const piece = atob(text.slice(at, at + BASE64_PIECE));
-    for (let i = 0; i < piece.length; i++) bytes[length + i] = piece.charCodeAt(i);
+    const piece = bytesOf(text.slice(at, at + BASE64_PIECE));
+    bytes.set(piece, length);
     length += piece.length;
-    await breathe();
+    await step();
   }
   return bytes.subarray(0, length);
+}
+
+function bytesOf(base64) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+  return Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
 }
 
 // What packing.py has packed: the length of the JSON, the JSON, and the columns by planes of bytes.
@@ -44,11 +45,14 @@ class Planes {
     return this.widths.has(name);
   }
 
-  next(name, Kind) {
+  async next(name, Kind) {
     const { bytes, count } = this, column = new Kind(count);
     let factor = 1;
     for (let plane = 0; plane < this.widths.get(name); plane++, factor *= 256) {
-      for (let i = 0; i < count; i++) column[i] += bytes[this.at + i] * factor;
+      const { at } = this;
+      await inPieces(count, (from, to) => {
+        for (let i = from; i < to; i++) column[i] += bytes[at + i] * factor;
+      });
       this.at += count;
     }
     return column;
@@ -56,46 +60,56 @@ class Planes {
 }
 
 // Each number was stored as its difference from the one before.
-function addUp(column) {
-  for (let i = 1; i < column.length; i++) column[i] += column[i - 1];
+function addUp(column, from = 1, to = column.length) {
+  for (let i = Math.max(1, from); i < to; i++) column[i] += column[i - 1];
+  return column;
+}
+
+async function addUpInPieces(column) {
+  await inPieces(column.length, (from, to) => addUp(column, from, to));
   return column;
 }
 
 // Each number was stored as its difference from the last one of the same group.
-function addUpBy(column, groups, groupCount) {
+async function addUpBy(column, groups, groupCount) {
   const last = new Float64Array(groupCount);
-  for (let i = 0; i < column.length; i++) column[i] = last[groups[i]] += unzigzag(column[i]);
+  await inPieces(column.length, (from, to) => {
+    for (let i = from; i < to; i++) column[i] = last[groups[i]] += unzigzag(column[i]);
+  });
   return column;
 }
 
 // Numbers of what was asked and answered go on from the last one of the same key, or the last text.
-function addUpValues(kinds, asked, answered, keys, keyCount) {
+async function addUpValues(kinds, asked, answered, keys, keyCount) {
   const last = new Float64Array(keyCount + 1);
-  for (let i = 0; i < kinds.length; i++) {
-    const before = kinds[i] >> 2, after = kinds[i] & 3;
-    if (before) asked[i] = last[before === TEXT ? keyCount : keys[i]] += unzigzag(asked[i]);
-    if (after) answered[i] = last[after === TEXT ? keyCount : keys[i]] += unzigzag(answered[i]);
-  }
+  await inPieces(kinds.length, (from, to) => {
+    for (let i = from; i < to; i++) {
+      const before = kinds[i] >> 2, after = kinds[i] & 3;
+      if (before) asked[i] = last[before === TEXT ? keyCount : keys[i]] += unzigzag(asked[i]);
+      if (after) answered[i] = last[after === TEXT ? keyCount : keys[i]] += unzigzag(answered[i]);
+    }
+  });
 }
 
 async function buildRun({ raw, planes }) {
   const { count, columns, tables } = raw.operations;
   const from = new Planes(planes, count, columns);
-  const index = addUp(from.next("index", Uint32Array)), done = from.next("done", Uint32Array);
-  const start = addUp(from.next("start", Float64Array)), end = from.next("took", Float64Array);
-  for (let i = 0; i < count; i++) end[i] += start[i];
-  await breathe();
+  const index = await addUpInPieces(await from.next("index", Uint32Array)), done = await from.next("done", Uint32Array);
+  const start = await addUpInPieces(await from.next("start", Float64Array)), end = await from.next("took", Float64Array);
+  await inPieces(count, (first, last) => {
+    for (let i = first; i < last; i++) end[i] += start[i];
+  });
   const run = {
     ...raw, tables, count, index, done, start, end, end_us: raw.end, laneCount: raw.lanes,
-    type: from.next("type", Uint8Array), f: from.next("f", Uint16Array), error: from.next("error", Uint32Array),
-    lane: from.next("lane", Uint16Array),
+    type: await from.next("type", Uint8Array), f: await from.next("f", Uint16Array), error: await from.next("error", Uint32Array),
+    lane: await from.next("lane", Uint16Array),
   };
-  for (const name of ["process", "key", "node"]) run[name] = addUpBy(from.next(name, Uint32Array), run.lane, raw.lanes);
-  await breathe();
-  Object.assign(run, { wordKinds: from.next("kinds", Uint8Array), askedNumber: from.next("asked", Uint32Array), answeredNumber: from.next("answered", Uint32Array) });
-  addUpValues(run.wordKinds, run.askedNumber, run.answeredNumber, run.key, tables.key.length);
-  if (from.has("weight")) run.weight = from.next("weight", Uint32Array);
-  run.byCompletion = completionOrder(run);
+  for (const name of ["process", "key", "node"]) run[name] = await addUpBy(await from.next(name, Uint32Array), run.lane, raw.lanes);
+  run.wordKinds = await from.next("kinds", Uint8Array);
+  for (const name of ["asked", "answered"]) run[`${name}Number`] = await from.next(name, Uint32Array);
+  await addUpValues(run.wordKinds, run.askedNumber, run.answeredNumber, run.key, tables.key.length);
+  if (from.has("weight")) run.weight = await from.next("weight", Uint32Array);
+  run.byCompletion = await completionOrder(run);
   run.isGuilty = new Uint8Array(count);
   const guilty = new Set(raw.guilty.map((each) => operationOf(run, each)).filter((i) => i >= 0));
   for (const i of guilty) run.isGuilty[i] = 1;

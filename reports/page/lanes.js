@@ -3,76 +3,110 @@
 const GROUPINGS = ["worker", "node", "key"];
 const GROUPS_MAX = 12;
 const ROWS_MAX = 64, ROWS_OF_GROUP_MAX = 40;
+const GUILTY = 3, LOOKS = 4;
 
 // A row holds operations of which none overlaps another. Several rows may be one group; the first
-// has its name. Groups without an operation have no row.
-function buildRows(run) {
-  view.groupsShown = view.groupsLeftOut = 0;
-  view.operationsLeftOut = 0;
-  view.rows = view.grouping === "worker" ? rowsOfWorkers() : rowsOfGroups(run);
-  view.rowOf = new Int32Array(run.count).fill(-1);
-  view.rows.forEach((row, at) => { for (const i of row.list) view.rowOf[i] = at; });
-  document.getElementById("worker-rule").hidden = view.grouping !== "worker";
-  document.getElementById("group-rule").hidden = view.grouping === "worker";
-}
-
-function rowsOfWorkers() {
-  const rows = view.lanes.map((list, worker) => ({ list, name: `worker ${worker}`, isFirst: true, value: worker }));
-  return rows.filter((row) => row.list.length);
-}
-
-function rowsOfGroups(run) {
-  const column = run[view.grouping], rows = [];
-  const groups = groupsOf(run, column);
-  const rowsOf = new Map(groups.map((group) => [group.value, []]));
-  for (const i of view.shown) {
-    const own = rowsOf.get(column[i]);
-    if (!own) continue;
-    const free = own.find((row) => row.until <= run.start[i]) ?? addRow(own);
-    if (!free) { view.operationsLeftOut++; continue; }
-    free.list.push(i);
-    free.until = run.end[i];
+// has its name. Groups without an operation have no row. Everything about the rows is made before
+// they are shown.
+async function makeRows(run, shown, grouping) {
+  const laid = grouping === "worker" ? await rowsOfWorkers(run, shown) : await rowsOfGroups(run, shown, grouping);
+  const { rowOf, rows } = laid;
+  const lists = await split(shown, rows.length, (i) => rowOf[i]);
+  const looks = await split(shown, rows.length * LOOKS, (i) => (rowOf[i] < 0 ? -1 : rowOf[i] * LOOKS + lookOf(run, i)));
+  for (const [at, row] of rows.entries()) {
+    row.list = lists[at];
+    row.looks = looks.slice(at * LOOKS, (at + 1) * LOOKS);
+    row.sums = await sumsOf(run, row);
   }
-  for (const [place, { value, name }] of groups.entries()) {
-    const own = rowsOf.get(value);
-    if (view.grouping === "key" && place && rows.length + own.length > ROWS_MAX) {
-      view.groupsLeftOut += groups.length - place;
-      break;
+  return { ...laid, laidBy: grouping };
+}
+
+// What an operation looks like: ok, fail, info, or named by an anomaly.
+function lookOf(run, i) {
+  return run.isGuilty[i] ? GUILTY : run.type[i];
+}
+
+async function rowsOfWorkers(run, shown) {
+  const counts = new Uint32Array(run.laneCount), rowOf = new Int32Array(run.count).fill(-1);
+  await inPieces(shown.length, (from, to) => {
+    for (let at = from; at < to; at++) counts[run.lane[shown[at]]]++;
+  });
+  const workers = [...counts.keys()].filter((worker) => counts[worker]);
+  const places = new Int32Array(run.laneCount);
+  workers.forEach((worker, row) => { places[worker] = row; });
+  await inPieces(shown.length, (from, to) => {
+    for (let at = from; at < to; at++) rowOf[shown[at]] = places[run.lane[shown[at]]];
+  });
+  const rows = workers.map((worker) => ({ name: `worker ${worker}`, isFirst: true, value: worker }));
+  return { rows, rowOf, groupsShown: 0, groupsLeftOut: 0, operationsLeftOut: 0 };
+}
+
+async function rowsOfGroups(run, shown, grouping) {
+  const column = run[grouping], rowOf = new Int32Array(run.count).fill(-1);
+  const all = await groupsOf(run, shown, grouping);
+  const groups = all.slice(0, grouping === "node" ? all.length : GROUPS_MAX);
+  const rowsOf = new Array(run.tables[grouping].length);
+  for (const { value } of groups) rowsOf[value] = [];
+  let count = 0, operationsLeftOut = 0;
+  await inPieces(shown.length, (from, to) => {
+    for (let at = from; at < to; at++) {
+      const i = shown[at], own = rowsOf[column[i]];
+      if (!own) continue;
+      const free = freeRow(own, run.start[i]);
+      if (!free) { operationsLeftOut++; continue; }
+      free.number ??= count++;
+      free.until = run.end[i];
+      rowOf[i] = free.number;
     }
-    own.forEach((row, at) => rows.push({ list: row.list, name, isFirst: at === 0, value }));
-    view.groupsShown = place + 1;
+  });
+  const rows = [], places = new Int32Array(count).fill(-1);
+  let groupsShown = 0;
+  for (const { value, name } of groups) {
+    if (grouping === "key" && groupsShown && rows.length + rowsOf[value].length > ROWS_MAX) break;
+    rowsOf[value].forEach(({ number }, at) => {
+      places[number] = rows.length;
+      rows.push({ name, isFirst: at === 0, value });
+    });
+    groupsShown++;
   }
-  return rows;
+  await inPieces(shown.length, (from, to) => {
+    for (let at = from; at < to; at++) if (rowOf[shown[at]] >= 0) rowOf[shown[at]] = places[rowOf[shown[at]]];
+  });
+  return { rows, rowOf, groupsShown, groupsLeftOut: all.length - groupsShown, operationsLeftOut };
 }
 
-function addRow(rows) {
+// The first row that is free at a time, perhaps a new one; none where too many overlap.
+function freeRow(rows, time) {
+  for (const row of rows) if (row.until <= time) return row;
   if (rows.length === ROWS_OF_GROUP_MAX) return undefined;
-  rows.push({ list: [], until: -Infinity });
+  rows.push({ until: -Infinity });
   return rows.at(-1);
 }
 
 // Nodes by name. Keys by interest, and not more than can be looked at.
-function groupsOf(run, column) {
-  const groups = new Map();
-  for (const i of view.shown) {
-    if (!groups.has(column[i])) groups.set(column[i], { value: column[i], name: groupName(run, column[i]), guilty: 0, info: 0, count: 0 });
-    const group = groups.get(column[i]);
-    group.count++;
-    group.guilty += run.isGuilty[i];
-    if (run.type[i] === INFO) group.info++;
-  }
-  const byName = (a, b) => a.name.localeCompare(b.name, "en", { numeric: true });
+async function groupsOf(run, shown, grouping) {
+  const column = run[grouping], size = run.tables[grouping].length;
+  const count = new Uint32Array(size), guilty = new Uint32Array(size), info = new Uint32Array(size);
+  await inPieces(shown.length, (from, to) => {
+    for (let at = from; at < to; at++) {
+      const i = shown[at], value = column[i];
+      count[value]++;
+      guilty[value] += run.isGuilty[i];
+      if (run.type[i] === INFO) info[value]++;
+    }
+  });
+  const values = [...count.keys()].filter((value) => count[value]);
+  const groups = values.map((value) => ({ value, name: groupName(run, grouping, value), guilty: guilty[value], info: info[value], count: count[value] }));
+  const { compare } = new Intl.Collator("en", { numeric: true });
+  const byName = (a, b) => compare(a.name, b.name);
   const byInterest = (a, b) => b.guilty - a.guilty || b.info - a.info || b.count - a.count || byName(a, b);
-  const sorted = [...groups.values()].sort(view.grouping === "node" ? byName : byInterest);
-  const most = view.grouping === "node" ? sorted.length : GROUPS_MAX;
-  view.groupsLeftOut = Math.max(0, sorted.length - most);
-  return sorted.slice(0, most);
+  return groups.sort(grouping === "node" ? byName : byInterest);
 }
 
-function groupName(run, value) {
-  const text = run.tables[view.grouping][value];
-  if (text === null || text === "") return `no ${view.grouping}`;
-  return view.grouping === "key" ? `key ${text}` : String(text);
+function groupName(run, grouping, value) {
+  const text = run.tables[grouping][value];
+  if (text === null || text === "") return `no ${grouping}`;
+  return grouping === "key" ? `key ${text}` : String(text);
 }
 
 // What the lanes leave out, in words.

@@ -126,14 +126,11 @@ async function start() {
   const refilter = async () => {
     if (!(await applyFilters(run, passes()))) return;
     view.focused = -1;
-    buildRows(run);
-    await buildLooks(run);
-    arrange(run);
+    arrangeLanes(run);
   };
-  const setGrouping = (name) => {
+  const setGrouping = async (name) => {
     view.grouping = document.getElementById("grouping").value = name;
-    buildRows(run);
-    arrange(run);
+    if (await applyGrouping(run)) arrangeLanes(run);
   };
   const passes = buildFilters(run, refilter);
   buildGroupings(run, (name) => { setGrouping(name); writeHash(readHash().target); });

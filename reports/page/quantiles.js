@@ -14,15 +14,19 @@ function bitsOf(word) {
 }
 
 // One level: a bit per number, and before each word of them how many are 0.
-function makeLevel(numbers, bit) {
+async function makeLevel(numbers, bit) {
   const words = new Uint32Array((numbers.length >>> 5) + 1), zeros = new Uint32Array(words.length);
-  for (let i = 0; i < numbers.length; i++) words[i >>> 5] |= ((numbers[i] >>> bit) & 1) << (i & 31);
+  await inPieces(numbers.length, (from, to) => {
+    for (let i = from; i < to; i++) words[i >>> 5] |= ((numbers[i] >>> bit) & 1) << (i & 31);
+  });
   for (let word = 1; word < words.length; word++) zeros[word] = zeros[word - 1] + 32 - bitsOf(words[word - 1]);
-  const next = new Uint32Array(numbers.length);
-  let zero = 0, one = 0;
-  for (let i = 0; i < numbers.length; i++) if (!((numbers[i] >>> bit) & 1)) next[zero++] = numbers[i];
-  for (let i = 0; i < numbers.length; i++) if ((numbers[i] >>> bit) & 1) next[zero + one++] = numbers[i];
-  return { level: { bit, words, zeros, zeroCount: zero }, next };
+  const next = new Uint32Array(numbers.length), level = { bit, words, zeros, zeroCount: 0 };
+  level.zeroCount = zerosBefore(level, numbers.length);
+  let zero = 0, one = level.zeroCount;
+  await inPieces(numbers.length, (from, to) => {
+    for (let i = from; i < to; i++) next[(numbers[i] >>> bit) & 1 ? one++ : zero++] = numbers[i];
+  });
+  return { level, next };
 }
 
 function zerosBefore({ words, zeros }, at) {
@@ -30,17 +34,15 @@ function zerosBefore({ words, zeros }, at) {
   return zeros[word] + within - bitsOf(words[word] & (2 ** within - 1));
 }
 
-// `step` is awaited after each level.
-async function makeRanks(numbers, step) {
+async function makeRanks(numbers) {
   let most = 0;
   for (let i = 0; i < numbers.length; i++) if (numbers[i] > most) most = numbers[i];
   const levels = [];
   let rest = numbers;
   for (let bit = 31 - Math.clz32(Math.max(1, most)); bit >= 0; bit--) {
-    const { level, next } = makeLevel(rest, bit);
+    const { level, next } = await makeLevel(rest, bit);
     levels.push(level);
     rest = next;
-    if (step) await step();
   }
   return levels;
 }

@@ -95,6 +95,13 @@ function arrange(run) {
   redraw();
 }
 
+// The same, where the lanes have changed.
+function arrangeLanes(run) {
+  document.getElementById("worker-rule").hidden = view.laidBy !== "worker";
+  document.getElementById("group-rule").hidden = view.laidBy === "worker";
+  arrange(run);
+}
+
 // As wide as the longest name up to a limit; longer ones are cut, and have a title.
 function fitGutter() {
   view.gutter = 0;

@@ -8,7 +8,7 @@ const GROUP_ROW_PX_MIN = 7;
 // Where everything stands, from top to bottom.
 function timelineLayout() {
   const count = Math.max(1, view.rows.length);
-  const least = view.grouping === "worker" ? 5 : GROUP_ROW_PX_MIN;
+  const least = view.laidBy === "worker" ? 5 : GROUP_ROW_PX_MIN;
   const laneHeight = Math.max(least, Math.min(24, Math.floor(440 / count)));
   const top = AXIS_PX, bottom = top + count * laneHeight;
   const extrasTop = bottom + GAP_PX;
@@ -25,7 +25,7 @@ function drawTimeline(run, canvas) {
   placeLabels(run, layout);
   clipPlot(box, 0, layout.height);
   drawDownLanes(run, box, layout);
-  for (let lane = 0; lane < view.rows.length; lane++) drawLane(run, box, layout, lane);
+  drawLanes(run, box, layout);
   drawWaitLabels(run, box, (layout.top + layout.bottom) / 2);
   drawExtras(run, box, layout);
   drawChosen(run, box, layout);
@@ -57,44 +57,38 @@ function isOfNode(row) {
   return row.type === "node";
 }
 
-// Bars of one lane. Operations within pixels that a bar of their look covers already add nothing and
-// are leapt over, so a lane costs a bar per pixel and look however many operations it holds.
-function drawLane(run, box, layout, lane) {
-  const row = view.rows[lane];
-  row.looks ??= looksOf(run, row.list);
-  const bars = row.looks.map((list, look) => barsOfLook(run, box, list, look < 3));
+// First what is closer than pixels, in one picture of all lanes; then what stands alone.
+function drawLanes(run, box, layout) {
   const pad = layout.laneHeight > 12 ? 3 : layout.laneHeight > 7 ? 1.5 : 0.5;
-  const y = layout.top + lane * layout.laneHeight + pad, height = layout.laneHeight - 2 * pad;
-  for (const outcome of [OK, FAIL, INFO]) {
-    for (let k = 0; k < bars[outcome].length; k += 3) drawBar(box, outcome, bars[outcome][k + 1], y, bars[outcome][k + 2], height, bars[outcome][k] < 0);
-  }
-  for (let k = 0; k < bars[3].length; k += 3) drawGuilty(run, box, bars[3], k, y, height);
-  if (layout.laneHeight >= 14) drawLabels(run, box, row.list, bars, y + height / 2);
+  const lanes = view.rows.map((row) => columnsOf(run, box, row));
+  const lines = layout.laneHeight - 2 * pad;
+  const picture = new Picture(Math.max(1, Math.ceil(box.right - box.left)), layout.bottom - layout.top);
+  lanes.forEach((lane, at) => picture.add(lane, at * layout.laneHeight + Math.floor(pad), lines));
+  picture.draw(box, box.left, layout.top);
+  for (const [at, row] of view.rows.entries()) drawLane(run, box, layout, row, lanes[at].bars, layout.top + at * layout.laneHeight + pad, lines);
 }
 
-// Of operations that do not overlap: each that shows, where it begins, and how wide it is. Narrow ones
-// without a gap are one bar, if they may be, of no operation: -1.
-function barsOfLook(run, box, list, mayJoin) {
+function drawLane(run, box, layout, row, bars, y, height) {
+  const guilty = barsOfLook(run, box, row.looks[GUILTY]);
+  for (const outcome of [OK, FAIL, INFO]) {
+    for (let k = 0; k < bars[outcome].length; k += 3) drawBar(box, outcome, bars[outcome][k + 1], y, bars[outcome][k + 2], height);
+  }
+  for (let k = 0; k < guilty.length; k += 3) drawGuilty(run, box, guilty, k, y, height);
+  if (layout.laneHeight >= 14) drawLabels(run, box, row.list, [...bars, guilty], y + height / 2);
+}
+
+// Of operations that do not overlap: each that shows, where it begins, and how wide it is. Those within
+// pixels that another covers already add nothing and are leapt over.
+function barsOfLook(run, box, list) {
   const bars = [];
   const scale = (box.right - box.left) / (view.end - view.start);
   const [from, to] = between(run, list, view.start, view.end);
-  let at = from, wasNarrow = false;
-  while (at < to) {
+  for (let at = from; at < to;) {
     const i = list[at++];
     const x0 = Math.max(box.left, box.left + (run.start[i] - view.start) * scale);
     const x1 = Math.max(x0 + 1, Math.min(box.right, box.left + (run.end[i] - view.start) * scale));
-    const last = bars.length - 3, isNarrow = mayJoin && x1 - x0 < HOLLOW_PX_MIN;
-    // What is narrow fills the pixels that it touches.
-    const left = isNarrow ? Math.floor(x0) : x0, right = isNarrow ? Math.ceil(x1) : x1;
-    if (isNarrow && wasNarrow && left <= bars[last + 1] + bars[last + 2]) {
-      bars[last] = -1;
-      bars[last + 2] = right - bars[last + 1];
-    } else {
-      bars.push(i, left, right - left);
-      wasNarrow = isNarrow;
-    }
-    const covered = view.start + (Math.ceil(x1) - box.left) / scale;
-    at = leap(list, run.end, covered, at, to);
+    bars.push(i, x0, x1 - x0);
+    at = leap(list, run.end, view.start + (Math.ceil(x1) - box.left) / scale, at, to);
   }
   return bars;
 }
@@ -112,18 +106,13 @@ function leap(list, values, limit, from, to) {
   return low;
 }
 
-function drawBar(box, outcome, x, y, width, height, isJoined = false) {
+// What is narrow stands in the columns already, unless an anomaly names it.
+function drawBar(box, outcome, x, y, width, height, isAlone = false) {
   const { context } = box;
   const colour = colours[OUTCOMES[outcome]];
   context.fillStyle = colour;
-  // What is unknown keeps its strokes, however many operations it is.
-  if (width < HOLLOW_PX_MIN || (isJoined && outcome !== INFO)) {
-    // Too narrow to be hollow: half as high, so that the ok ones of the same pixels stay in sight.
-    const top = outcome === FAIL ? height * 0.55 : 0;
-    // Where operations stand close together, those that anomalies name must be seen.
-    context.globalAlpha = isJoined ? 0.55 : 1;
-    context.fillRect(x, y + top, width, height - top);
-    context.globalAlpha = 1;
+  if (width < HOLLOW_PX_MIN) {
+    if (isAlone) context.fillRect(x, y, width, height);
     return;
   }
   context.globalAlpha = outcome === FAIL ? 0.08 : outcome === INFO ? 0.14 : 0.34;
@@ -150,7 +139,7 @@ function drawBar(box, outcome, x, y, width, height, isJoined = false) {
 function drawGuilty(run, box, bars, k, y, height) {
   const { context } = box;
   const i = bars[k], x = bars[k + 1], width = bars[k + 2];
-  drawBar(box, run.type[i], x, y, width, height);
+  drawBar(box, run.type[i], x, y, width, height, true);
   outline(context, colours.guilty, x, y, width, height, 2);
   context.fillStyle = colours.guilty;
   context.beginPath();
@@ -236,7 +225,6 @@ function hitTimeline(run, canvas, clientX, clientY) {
 // The operation under the pointer; the ones that matter more are hit from further away.
 function hitLane(run, lane, time, reach) {
   const row = view.rows[lane];
-  row.looks ??= looksOf(run, row.list);
   const distance = (i) => Math.max(0, run.start[i] - time, time - run.end[i]);
   const rank = (i) => distance(i) - (run.isGuilty[i] ? 2 * reach : run.type[i] === OK ? 0 : reach / 2);
   // Of each look only the one at this time, or the ones just before and after it, can be nearest.

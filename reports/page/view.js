@@ -1,8 +1,8 @@
 // What is shown: the range of time, the operations that pass the filters, the one selected.
 
 const view = {
-  start: 0, end: 1, whole: 1, shown: [], lanes: [], selected: -1, focused: -1, measures: null,
-  grouping: "worker", rows: [], rowOf: [], extras: [], extrasHeight: 0, open: new Set(), gutter: 0,
+  start: 0, end: 1, whole: 1, shown: [], selected: -1, focused: -1, measures: null,
+  grouping: "worker", laidBy: "worker", rows: [], rowOf: [], extras: [], extrasHeight: 0, open: new Set(), gutter: 0,
   hoveredBand: null, selectedBand: null,
 };
 const SPAN_US_MIN = 20;

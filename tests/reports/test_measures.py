@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 FOLDER = Path(dissever.reports.__file__).parent / "page"
-SCRIPTS = ("format", "draw", "data", "view", "quantiles", "measures")
+SCRIPTS = (
+    *("format", "slices", "draw", "data", "view", "lanes", "density", "cloud", "charts"),
+    *("quantiles", "measures", "timeline"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +86,9 @@ def test_completions_per_bin_are_those_that_are_counted_one_by_one(
     limits = sorted(rng.sample(range(-5, 12_000), 40))
     found = ask(
         page,
-        """(run, shown, limits) => {
-          run.byCompletion = completionOrder(run);
-          const completions = completionsOf(run, shown);
+        """async (run, shown, limits) => {
+          run.byCompletion = await completionOrder(run);
+          const completions = await completionsOf(run, shown);
           return [0, 1, 2].map((outcome) => completedBetween(completions, outcome, limits));
         }""",
         run,
@@ -135,46 +138,122 @@ def test_quantiles_of_any_stretch_are_those_of_its_sorted_latencies(page: Page, 
     assert found == wanted
 
 
-def test_bars_cover_the_pixels_that_operations_of_their_look_touch(page: Page) -> None:
-    page.add_script_tag(content=(FOLDER / "timeline.js").read_text(encoding="utf-8"))
-    for seed in range(20):
-        rng = Random(seed)
-        start, end, now = [], [], 0
-        for _ in range(rng.choice((3, 60, 2500))):
-            now += int(rng.expovariate(0.02))
-            start.append(now)
-            now += int(rng.expovariate(rng.choice((0.5, 0.02))))
-            end.append(now)
-        sight = sorted(rng.sample(range(now + 50), 2))
-        bars = ask(
-            page,
-            """(run, sight) => {
-              [view.start, view.end] = sight;
-              const bars = barsOfLook(run, { left: 100, right: 700 }, [...run.start.keys()], true);
-              const covered = new Set();
-              for (let k = 0; k < bars.length; k += 3) {
-                const end = bars[k + 1] + bars[k + 2];
-                for (let x = Math.floor(bars[k + 1]); x < end; x++) covered.add(x);
-              }
-              return [...covered];
-            }""",
-            {"start": start, "end": end},
-            sight,
-        )
-        scale = 600 / (sight[1] - sight[0])
-        places = [
-            (100 + (time - sight[0]) * scale for time in pair)
-            for pair in zip(start, end, strict=True)
-        ]
-        touched: set[int] = set()
-        for begin, stop in places:
-            if stop >= 100 and begin < 700:
-                first = int(max(100, begin))
-                touched.update(range(first, max(first + 1, ceil(min(700, stop)))))
+def apart(rng: Random, count: int) -> tuple[list[int], list[int], int]:
+    """Starts and ends of operations that do not overlap, and when the last one ends."""
+    start, end, now = [], [], 0
+    for _ in range(count):
+        now += int(rng.expovariate(0.02))
+        start.append(now)
+        now += int(rng.expovariate(rng.choice((0.5, 0.02))))
+        end.append(now)
+    return start, end, now
 
-        assert touched - set(bars) == set(), (seed, sight)
-        # A bar is a pixel wide at least, so it may end in the next one.
-        assert {x for x in bars if not {x - 1, x, x + 1} & touched} == set(), (seed, sight)
+
+@pytest.mark.parametrize("seed", range(20))
+def test_columns_hold_the_time_that_narrow_operations_took_in_each_pixel(
+    page: Page, seed: int
+) -> None:
+    rng = Random(seed)
+    start, end, last = apart(rng, rng.choice((3, 60, 2500)))
+    kinds = [rng.choice((0, 0, 0, 1, 2)) for _ in start]
+    sight = sorted(rng.sample(range(last + 50), 2))
+    found = ask(
+        page,
+        """(run, sight) => {
+          [view.start, view.end] = sight;
+          const all = [...run.start.keys()];
+          const looks = [0, 1, 2].map((kind) => all.filter((i) => run.type[i] === kind));
+          const { times, bars } = columnsOf(run, { left: 100, right: 700 }, { looks, sums: null });
+          return { times: [...times], bars };
+        }""",
+        {"start": start, "end": end, "type": kinds, "end_us": last},
+        sight,
+    )
+    scale = 600 / (sight[1] - sight[0])
+    times = [0.0] * 1800
+    wide = []
+    for i, (begin, stop) in enumerate(zip(start, end, strict=True)):
+        x, length = (begin - sight[0]) * scale, max(1, stop - begin) * scale
+        if stop < sight[0] or begin >= sight[1]:
+            continue
+        if length >= 5:
+            wide.append(i)
+            continue
+        for pixel in range(max(0, int(x // 1)), min(600, ceil(x + length))):
+            part = min(x + length, pixel + 1) - max(x, pixel)
+            times[600 * kinds[i] + pixel] += max(0, part)
+
+    assert found["times"] == pytest.approx(times, abs=1e-6)
+    assert set(wide) <= {i for bars in found["bars"] for i in bars[::3]}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sums_over_bins_are_the_times_of_all_operations(page: Page, seed: int) -> None:
+    start, end, last = apart(Random(seed), 9000)
+    sight = [last // 10, last]
+    found = ask(
+        page,
+        """async (run, sight) => {
+          [view.start, view.end] = sight;
+          const list = [...run.start.keys()], looks = [list, [], [], []];
+          const sums = await sumsOf(run, { list, looks });
+          const { times } = columnsOf(run, { left: 0, right: 500 }, { looks, sums });
+          return { times: [...times.slice(0, 500)], bars: sums[0].length };
+        }""",
+        {"start": start, "end": end, "end_us": last},
+        sight,
+    )
+    length = last / 2**14
+    edges = [
+        round((sight[0] + pixel * (sight[1] - sight[0]) / 500) / length) * length
+        for pixel in range(501)
+    ]
+    wanted = [
+        sum(
+            max(0.0, min(high, begin + max(1, stop - begin)) - max(low, begin))
+            for begin, stop in zip(start, end, strict=True)
+        )
+        for low, high in pairwise(edges)
+    ]
+
+    assert found["bars"] == 2**14 + 1
+    # An edge at the middle of a bin may be rounded to either side.
+    close = [abs(one - other) <= 1e-3 for one, other in zip(found["times"], wanted, strict=True)]
+    assert sum(close) >= 490
+    assert sum(found["times"]) == pytest.approx(sum(wanted), rel=1e-3)
+
+
+@pytest.mark.parametrize("count", [100, 20_000])
+def test_cells_of_latencies_hold_every_operation_in_sight(page: Page, count: int) -> None:
+    rng = Random(count)
+    start = sorted(rng.randrange(10**8) for _ in range(count))
+    took = [int(rng.lognormvariate(7, 2)) + 1 for _ in start]
+    cells = ask(
+        page,
+        """async (run) => {
+          [view.start, view.end] = [0, run.end_us];
+          const list = [...run.start.keys()], byOutcome = [list, [], []];
+          const powers = await latencyPowers(run, list);
+          const cloud = await cloudOf(run, byOutcome, powers);
+          view.measures = { powers, byOutcome, cloud };
+          const cells = cellsOf(run, { left: 0, right: 600 }, 0, 301);
+          const sums = Array.from({ length: 300 }, (_, column) => {
+            let sum = 0;
+            for (let at = column; at < cells.length; at += 301) sum += cells[at];
+            return sum;
+          });
+          return { sums, isSummed: cloud[0] !== null };
+        }""",
+        {"start": start, "end": [a + b for a, b in zip(start, took, strict=True)], "end_us": 10**8},
+    )
+    wanted = [0] * 300
+    for each in start:
+        wanted[each * 300 // 10**8] += 1
+
+    assert cells["isSummed"] == (count > 3000)
+    # A bin that two cells share counts in both by its parts.
+    assert all(abs(a - b) <= 6 for a, b in zip(cells["sums"], wanted, strict=True))
+    assert sum(cells["sums"]) == pytest.approx(count, abs=0.5)
 
 
 def test_no_two_scripts_of_the_page_have_a_function_of_one_name() -> None:
