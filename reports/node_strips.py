@@ -1,28 +1,23 @@
 """
-A strip for each node: when it led, ran, was paused or down, and took snapshots.
+A strip for each node: its role, when it ran, was paused or down, and took snapshots.
 
-What faults did to it, and ends that nobody asked for, come from the history and the results. Who
-led, and which snapshots there were, comes from the watch that asked the nodes during the run.
-Between two answers a node counts as what it said first. Pure.
+What faults did to it, and ends that nobody asked for, come from the history and the results; roles
+and snapshots from a simulation, or else from whoever asked the nodes (node_roles.py). Pure.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from dissever.harness.episodes import Effect, NodeChange
 from dissever.reports.node_logs import LogsView
-from dissever.reports.node_states import NodeState, NodeStates
+from dissever.reports.node_roles import LEADER, Reign, Seen
 from dissever.reports.timeline_view import Down
 
-PAUSED: Final = "paused"
 SPANS_MAX: Final = 2000
 """Of each kind, in the page."""
-
-_SNAPSHOT: Final = re.compile(r"snapshot-(\d+)-(\d+)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +27,6 @@ class Stretch:
     node: str
     start_ns: int
     end_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A snapshot that was first seen at a time. `term` and `index`: if its name says them."""
-
-    node: str
-    time_ns: int
-    name: str
-    term: int | None
-    index: int | None
-
-    @property
-    def text(self) -> str:
-        """In words."""
-        if self.term is None:
-            return self.name
-        return f"{self.name}: term {self.term}, up to entry {self.index}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +51,22 @@ class NodeRow:
 
 @dataclass(frozen=True, slots=True)
 class NodeStrips:
-    """
-    Everything that is drawn. `unknown` are the times in which no answer came; `was_asked`: whether
-    the system ever said who leads. `was_watched`: whether anybody looked at the nodes.
-    `were_listed`: whether it was seen which snapshots there are.
-    """
+    """Everything that is drawn, the same for real and for simulated runs."""
 
-    leads: tuple[Stretch, ...]
-    unknown: tuple[Stretch, ...]
+    seen: Seen
     pauses: tuple[Stretch, ...]
-    snapshots: tuple[Taken, ...]
     rows: tuple[NodeRow, ...]
-    was_asked: bool
-    was_watched: bool
-    were_listed: bool
 
     @property
-    def has_something(self) -> bool:
-        """Whether a row says more than that nothing happened."""
-        return any(row.ends or row.pauses or row.log_lines or row.led_ns for row in self.rows)
+    def left_out(self) -> int:
+        """How many stretches and snapshots the page has no room for: the last ones."""
+        counts = (len(self.seen.reigns), len(self.pauses), len(self.seen.snapshots))
+        return sum(max(0, count - SPANS_MAX) for count in counts)
 
 
 def node_strips(
     nodes: Sequence[str],
-    states: NodeStates,
+    seen: Seen,
     changes: Sequence[NodeChange],
     downs: Sequence[Down],
     logs: LogsView,
@@ -111,85 +80,60 @@ def node_strips(
     Args:
         has_ends: Whether the ends that nobody asked for say which node each was of.
     """
-    by_node = {node: [each for each in states.states if each.node == node] for node in nodes}
-    every = by_node.values()
-    leads = tuple(_stretches(every, lambda state: state.leads is True, end_ns))
-    unknown = tuple(_stretches(every, lambda state: state.leads is None, end_ns))
     pauses = tuple(_paused(nodes, changes, end_ns))
-    taken = tuple(sorted(_taken(every), key=lambda each: each.time_ns))
-    were_listed = any(state.snapshots is not None for state in states.states)
     rows = []
     for node in nodes:
-        reigns = [each for each in leads if each.node == node]
+        led = [each for each in seen.reigns if each.node == node and each.role == LEADER]
         of_node = [down for down in downs if down.node == node]
         texts = [text for text in logs.read.texts if text.node == node]
         rows.append(
             NodeRow(
                 node,
-                sum(each.end_ns - each.start_ns for each in reigns) if states.was_asked else None,
-                len(reigns),
+                sum(each.end_ns - each.start_ns for each in led) if seen.was_asked else None,
+                len(led),
                 len(of_node),
                 sum(1 for down in of_node if not down.is_asked) if has_ends else None,
                 sum(1 for down in of_node if not down.is_asked and not down.why),
                 sum(1 for each in pauses if each.node == node),
                 sum(down.end_ns - down.start_ns for down in of_node),
-                sum(1 for each in taken if each.node == node) if were_listed else None,
+                sum(1 for each in seen.snapshots if each.node == node)
+                if seen.were_listed
+                else None,
                 sum(text.lines for text in texts),
                 sum(text.size_bytes for text in texts),
             )
         )
-    return NodeStrips(
-        leads,
-        unknown if states.was_asked else (),
-        pauses,
-        taken,
-        tuple(rows),
-        states.was_asked,
-        bool(states.states),
-        were_listed,
-    )
+    return NodeStrips(seen, pauses, tuple(rows))
 
 
 def strips_data(strips: NodeStrips) -> dict[str, Any]:
     """What is embedded in the page, with times in µs."""
-
-    def spans(stretches: Iterable[Stretch], what: str) -> list[dict[str, Any]]:
-        return [
+    return {
+        "nodes": [row.node for row in strips.rows],
+        "reigns": [
+            _span(each) | {"role": each.role, "term": each.term}
+            for each in strips.seen.reigns[:SPANS_MAX]
+        ],
+        "pauses": [_span(each) for each in strips.pauses[:SPANS_MAX]],
+        "snapshots": [
             {
                 "node": each.node,
-                "start": each.start_ns // 1000,
-                "end": each.end_ns // 1000,
-                "what": what,
+                "time": each.time_ns // 1000,
+                "text": each.text,
+                "installed": each.is_installed,
             }
-            for each in list(stretches)[:SPANS_MAX]
-        ]
-
-    return {
-        "leads": spans(strips.leads, "leads"),
-        "unknown": spans(strips.unknown, "not known"),
-        "pauses": spans(strips.pauses, PAUSED),
-        "snapshots": [
-            {"node": each.node, "time": each.time_ns // 1000, "text": each.text}
-            for each in strips.snapshots[:SPANS_MAX]
+            for each in strips.seen.snapshots[:SPANS_MAX]
         ],
-        "asked": strips.was_asked,
+        "asked": strips.seen.was_asked,
     }
 
 
-def _stretches(
-    of_nodes: Iterable[Sequence[NodeState]], is_so: Any, end_ns: int
-) -> Iterator[Stretch]:
-    """When the states of each node were so, neighbours as one."""
-    for states in of_nodes:
-        begin: NodeState | None = None
-        for state in states:
-            if is_so(state):
-                begin = begin or state
-            elif begin is not None:
-                yield Stretch(state.node, begin.time_ns, state.time_ns)
-                begin = None
-        if begin is not None:
-            yield Stretch(begin.node, begin.time_ns, max(begin.time_ns, end_ns))
+def _span(stretch: Stretch | Reign) -> dict[str, Any]:
+    return {
+        "node": stretch.node,
+        "start": stretch.start_ns // 1000,
+        "end": stretch.end_ns // 1000,
+    }
 
 
 def _paused(nodes: Sequence[str], changes: Sequence[NodeChange], end_ns: int) -> Iterator[Stretch]:
@@ -206,17 +150,3 @@ def _paused(nodes: Sequence[str], changes: Sequence[NodeChange], end_ns: int) ->
                 begin_ns = None
         if begin_ns is not None:
             yield Stretch(node, begin_ns, end_ns)
-
-
-def _taken(of_nodes: Iterable[Sequence[NodeState]]) -> Iterator[Taken]:
-    """Each snapshot when it was seen first; those of the first list were there before."""
-    for states in of_nodes:
-        listed = [state for state in states if state.snapshots is not None]
-        seen: set[str] = set(listed[0].snapshots or ()) if listed else set()
-        for state in listed:
-            for name in state.snapshots or ():
-                if name not in seen:
-                    seen.add(name)
-                    found = _SNAPSHOT.search(name)
-                    term, index = (int(found[1]), int(found[2])) if found else (None, None)
-                    yield Taken(state.node, state.time_ns, name, term, index)

@@ -18,6 +18,7 @@ from dissever.reports.node_logs import (
     logs_view,
     thinned,
 )
+from dissever.reports.node_roles import seen_by_asking, seen_by_simulation
 from dissever.reports.node_strips import NodeStrips, node_strips
 from dissever.reports.packing import packed_json
 from dissever.reports.timeline_view import downs
@@ -81,9 +82,15 @@ def nodes_view(
         share *= 0.9 * LOGS_CHARACTERS_MAX / len(data)
         logs = thinned(logs, share * whole / max(1, len(logs.merged)))
         data = packed_json(log_columns(logs))
+    simulation = insight.simulation
+    if simulation is not None:
+        nodes = tuple(dict.fromkeys((*nodes, *simulation.nodes)))
+        seen = seen_by_simulation(simulation, nodes, end_ns=end_ns)
+    else:
+        seen = seen_by_asking(insight.states, nodes, end_ns=end_ns)
     strips = node_strips(
         nodes,
-        insight.states,
+        seen,
         found.changes,
         downs(found, ends, end_ns=end_ns),
         logs,

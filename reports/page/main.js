@@ -143,12 +143,7 @@ async function start() {
   listenPointers(run, latencies, hitLatency, select);
   listenPointers(run, rates, () => null, () => {});
   listenOverview(overview);
-  if (run.simulation) {
-    const strips = document.getElementById("server-strips");
-    drawings.push(() => drawServers(run, strips));
-    listenPointers(run, strips, hitServers, () => {});
-    buildLamports(run, select);
-  }
+  if (run.simulation) buildLamports(run, select);
   buildNodes(run);
   await buildLogs(run);
   listenKeys(run, document.getElementById("timeline-chart"), select);

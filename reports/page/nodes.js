@@ -1,35 +1,43 @@
-// A strip per node on the axis of the timeline: when it led, was paused or down, took snapshots.
+// A strip per node on the axis of the timeline: its role, when it was paused or down, its snapshots.
 
 const NODE_STRIP_PX = 34, NODE_BAND_PX = 16, SNAPSHOT_GAP_PX = 12;
+const ROLE_LOOKS = { leader: ["link", 0.75], candidate: ["info", 0.75], follower: ["muted", 0.22], none: ["muted", 1] };
 
 function prepareStrips(run) {
-  const of = (name) => groupBy(run.strips[name], (one) => [one.node]);
-  const [leads, unknown, pauses, snapshots] = ["leads", "unknown", "pauses", "snapshots"].map(of);
-  const downs = groupBy(run.downs, (down) => [down.node]), events = groupBy(run.node_events, (event) => [event.node]);
-  run.nodeStrips = run.nodes.map((node) => ({
-    node, leads: makeSpans(leads.get(node) || []), unknown: makeSpans(unknown.get(node) || []),
-    pauses: makeSpans(pauses.get(node) || []), downs: makeSpans(downs.get(node) || []),
+  const of = (list) => groupBy(list, (one) => [one.node]);
+  const reigns = of(run.strips.reigns), pauses = of(run.strips.pauses), snapshots = of(run.strips.snapshots);
+  const downs = of(run.downs), events = of(run.node_events);
+  run.nodeStrips = run.strips.nodes.map((node) => ({
+    node, reigns: makeSpans(reigns.get(node) || []), pauses: makeSpans(pauses.get(node) || []), downs: makeSpans(downs.get(node) || []),
     snapshots: snapshots.get(node) || [], marks: (events.get(node) || []).sort((a, b) => a.time - b.time),
+    inside: run.simulation ? run.simulation.nodes.indexOf(node) : -1,
   }));
 }
 
-function nodeStripTop(number) {
-  return AXIS_PX + number * NODE_STRIP_PX;
+// A simulation tells more of each node, so its strips are higher.
+function nodeStripPx(run) {
+  return NODE_STRIP_PX + (run.simulation ? LOG_PX : 0);
 }
 
 function drawNodeStrips(run, canvas) {
-  const box = surface(canvas, nodeStripTop(run.nodeStrips.length) + 4);
+  const height = nodeStripPx(run), topOf = (number) => AXIS_PX + number * height;
+  const box = surface(canvas, topOf(run.nodeStrips.length) + 4);
+  const scale = run.simulation && logScale(run.simulation);
   drawAxis(box, AXIS_PX / 2);
   drawGrid(box, AXIS_PX, box.height);
   drawBands(run, box, AXIS_PX, box.height);
   run.nodeStrips.forEach((strip, number) => {
-    const top = nodeStripTop(number);
+    const top = topOf(number);
     box.context.fillStyle = colours.line;
     box.context.fillRect(0, top, box.width, 1);
     drawGutter(box, strip.node, top + NODE_BAND_PX / 2 + 4);
+    if (strip.inside >= 0) drawLogNames(box, scale, top + NODE_STRIP_PX);
   });
   clipPlot(box, AXIS_PX, box.height);
-  run.nodeStrips.forEach((strip, number) => drawNodeStrip(box, strip, nodeStripTop(number) + 3));
+  run.nodeStrips.forEach((strip, number) => {
+    drawNodeStrip(box, strip, topOf(number) + 3);
+    if (strip.inside >= 0) drawLogSteps(run.simulation, box, strip.inside, scale, topOf(number) + NODE_STRIP_PX);
+  });
   box.context.restore();
 }
 
@@ -39,8 +47,7 @@ function drawNodeStrip(box, strip, top) {
   context.fillStyle = colours.muted;
   context.fillRect(box.left, top, box.right - box.left, NODE_BAND_PX - 2);
   context.globalAlpha = 1;
-  for (const span of spansWithin(strip.unknown, view.start, view.end)) drawSilent(box, span, top);
-  for (const span of spansWithin(strip.leads, view.start, view.end)) drawLeads(box, span, top);
+  for (const reign of spansWithin(strip.reigns, view.start, view.end)) drawReign(box, reign, top);
   for (const span of spansWithin(strip.pauses, view.start, view.end)) drawPause(box, span, top);
   const downs = spansWithin(strip.downs, view.start, view.end);
   for (const down of downs) drawDown(box, down, top, NODE_BAND_PX - 2);
@@ -49,16 +56,30 @@ function drawNodeStrip(box, strip, top) {
   drawSnapshots(box, strip, top + NODE_BAND_PX + 6);
 }
 
-function drawLeads(box, span, top) {
-  const { context } = box, [x0, x1] = edges(box, span);
-  context.fillStyle = colours.link;
-  context.globalAlpha = 0.75;
-  context.fillRect(x0, top, Math.max(2, x1 - x0), NODE_BAND_PX - 2);
+function drawReign(box, reign, top) {
+  if (reign.role === "unknown") return drawSilent(box, reign, top);
+  const { context } = box, [x0, x1] = edges(box, reign), [colour, strength] = ROLE_LOOKS[reign.role];
+  const width = Math.max(reign.role === "leader" ? 2 : 1, x1 - x0);
+  if (reign.role === "none") {
+    context.fillStyle = colours.panel;
+    context.fillRect(x0, top, width, NODE_BAND_PX - 2);
+  }
+  context.fillStyle = reign.role === "none" ? hatch(context, colours[colour]) : colours[colour];
+  context.globalAlpha = strength;
+  context.fillRect(x0, top, width, NODE_BAND_PX - 2);
   context.globalAlpha = 1;
-  if (context.measureText("leads").width + 10 > x1 - x0) return;
+  const text = reignText(reign);
+  if (!text || context.measureText(text).width + 10 > x1 - x0) return undefined;
   context.textAlign = "left";
-  context.fillStyle = colours.panel;
-  context.fillText("leads", x0 + 5, top + NODE_BAND_PX / 2 - 0.5);
+  context.fillStyle = strength > 0.5 ? colours.panel : colours.ink;
+  return context.fillText(text, x0 + 5, top + NODE_BAND_PX / 2 - 0.5);
+}
+
+// A follower needs no word: its stretch has the number of its term alone.
+function reignText(reign) {
+  const term = reign.term === null ? "" : `${reign.term}`;
+  const word = { leader: "leads", candidate: "candidate" }[reign.role];
+  return reign.role === "none" ? "" : [word, term].filter(Boolean).join(" ");
 }
 
 // Nobody knows whether it led: an empty frame, which is no role.
@@ -95,29 +116,38 @@ function drawSnapshots(box, strip, y) {
     if (x < free) continue;
     free = x + SNAPSHOT_GAP_PX;
     box.context.fillStyle = colours["kind-2"];
-    box.context.fillText("◈", x, y);
+    box.context.fillText(snapshot.installed ? "▼" : "◈", x, y);
   }
 }
 
-// What stands at a place: the lower half has the marks.
+// What stands at a place: the upper half has what lasts, the lower one the marks.
 function hitNodeStrips(run, canvas, clientX, clientY) {
   const time = timeAt(canvas, clientX), y = clientY - canvas.getBoundingClientRect().top - AXIS_PX;
-  const strip = run.nodeStrips[Math.floor(y / NODE_STRIP_PX)];
+  const strip = run.nodeStrips[Math.floor(y / nodeStripPx(run))], below = y % nodeStripPx(run);
   if (!strip || y < 0 || time < view.start || time > view.end) return null;
   const reach = ((view.end - view.start) / Math.max(1, canvas.clientWidth - gutter())) * 5;
-  const distance = (one) => Math.abs(one.time - time), isLow = y % NODE_STRIP_PX > NODE_BAND_PX + 2;
-  const at = (spans) => spansWithin(spans, time - reach, time + reach)[0];
+  if (below > NODE_STRIP_PX) return strip.inside < 0 ? null : hitLog(run.simulation, strip.inside, time, reach);
+  const distance = (one) => Math.abs(one.time - time), isLow = below > NODE_BAND_PX + 2;
+  const at = (spans) => spansWithin(spans, time - reach, time + reach).sort((a, b) => far(a, time) - far(b, time))[0];
   const snapshot = isLow && nearestBy(strip.snapshots, distance, reach);
-  if (snapshot) return { facts: [`${strip.node}: snapshot`, [["seen", formatTime(snapshot.time, 1000)], ["name", snapshot.text]]] };
+  if (snapshot) return { facts: [`${strip.node}: snapshot ${snapshot.installed ? "installed" : "taken"}`, [["seen", formatTime(snapshot.time, 1000)], ["what", snapshot.text]]] };
   const event = isLow && nearestBy(strip.marks, distance, reach);
   if (event) return { event };
   const down = at(strip.downs);
   if (down) return { down };
-  for (const [spans, what] of [[strip.pauses, "paused"], [strip.leads, "says that it leads"], [strip.unknown, "did not say in time whether it leads"]]) {
-    const span = at(spans);
-    if (span) return { facts: [`${strip.node}: ${what}`, [["from", formatTime(span.start, 1000)], ["to", formatTime(span.end, 1000)], ["lasted", formatDuration(span.end - span.start)]]] };
-  }
+  const pause = at(strip.pauses);
+  if (pause) return spanFacts(strip, "paused", pause);
+  const told = strip.inside < 0 ? null : stateFacts(run.simulation, strip.inside, time);
+  if (told) return { facts: told };
+  const reign = at(strip.reigns);
+  if (reign) return spanFacts(strip, reign.role === "leader" ? "says that it leads" : "did not say in time whether it leads", reign);
   return { facts: [`${strip.node}: runs`, [["at", formatTime(time, 1000)], ["says that it leads", run.strips.asked ? "no" : "not known"]]] };
+}
+
+const far = (span, time) => Math.max(0, span.start - time, time - span.end);
+
+function spanFacts(strip, what, span) {
+  return { facts: [`${strip.node}: ${what}`, [["from", formatTime(span.start, 1000)], ["to", formatTime(span.end, 1000)], ["lasted", formatDuration(span.end - span.start)]]] };
 }
 
 function buildNodes(run) {

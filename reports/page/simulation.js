@@ -3,7 +3,7 @@
 const ARRIVED = 0, LOST = 1, IN_FLIGHT = 2;
 const REPEAT = 1, COPY = 2;
 const ROLES = ["leader", "candidate", "follower", "none"];
-const MOMENT_MARKS = { synced: "●", unsynced: "✕", snapshot: "◆", installed: "▼", note: "◇" };
+const MOMENT_MARKS = { synced: "●", unsynced: "✕", snapshot: "◈", installed: "▼", note: "◇" };
 
 function buildSimulation(raw, run) {
   const { columns, tables } = raw.messages;
@@ -115,7 +115,7 @@ function momentFacts(moment) {
 }
 
 function roleColour(role) {
-  return [colours.link, colours.info, colours.muted, colours.line][role];
+  return colours[ROLE_LOOKS[ROLES[role]][0]];
 }
 
 // A hatched stretch where a process does not run or is paused.

@@ -374,7 +374,7 @@ def test_insight_is_drawn_on_the_page_and_changes_no_verdict(copy: Path) -> None
     assert judged.results.verdict is Verdict.VALID, judged.results.why
     assert "3 of 20" in page
     assert "n1 led, and was cut off." in page
-    assert 'id="servers"' in page
+    assert "What the simulation saw of each node." in page
 
 
 @pytest.mark.parametrize("name", [store.DOOM, store.STORY])

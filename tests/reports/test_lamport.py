@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
+AXIS_PX, STRIP_PX = 22, 90
 CHART = "#a1 .lamport .chart"
 
 
@@ -46,7 +47,7 @@ def shown(page: Page) -> tuple[float, float]:
     return float(start), float(end)
 
 
-@pytest.mark.parametrize("canvas", ["#a1 .lamport canvas", "#server-strips"])
+@pytest.mark.parametrize("canvas", ["#a1 .lamport canvas", "#node-strips"])
 def test_drawings_are_not_empty(canvas: str, page: Page) -> None:
     colours = page.evaluate(
         """(selector) => {
@@ -132,11 +133,14 @@ def test_step_leads_to_the_messages_around_its_operation(invalid_run: Any, page:
 
 
 def test_server_tells_its_state_on_the_strips(page: Page) -> None:
-    page.hover("#server-strips", position={"x": 700, "y": 22 + 76 + 40})
-    tooltip = page.inner_text("#tooltip")
+    told = []
+    for y in (8, 60):  # In the strip itself, and in the log below it.
+        page.hover("#node-strips", position={"x": 700, "y": AXIS_PX + STRIP_PX + y})
+        told.append(page.inner_text("#tooltip"))
 
-    assert tooltip.startswith("n2: leader")
-    assert "committed" in tooltip
+    assert all(text.startswith("n2: leader") for text in told)
+    assert all("committed" in text for text in told)
+    assert page.locator("canvas[id$=strips]").count() == 1
 
 
 def test_narrow_page_does_not_scroll_sideways(text: str, open_page: Callable[..., Page]) -> None:

@@ -1,11 +1,16 @@
-"""When a node led, was paused and down, and what a table says of it."""
+"""The role of a node, from either source, when it was paused and down, and what a table says."""
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from dissever.harness.episodes import Effect, NodeChange
 from dissever.reports.node_logs import LogsRead, logs_view
+from dissever.reports.node_roles import Seen, seen_by_asking, seen_by_simulation
 from dissever.reports.node_states import NodeStates, read_states
-from dissever.reports.node_strips import NodeStrips, node_strips
+from dissever.reports.node_strips import SPANS_MAX, NodeStrips, node_strips, strips_data
+from dissever.reports.simulation import read_simulation
 from dissever.reports.timeline_view import Down
 
 S = 10**9
@@ -26,9 +31,27 @@ def state(second: float, node: str, leads: str, snapshots: str = "[]") -> str:
 def strips(
     seen: NodeStates, *changes: NodeChange, downs: tuple[Down, ...] = (), has_ends: bool = True
 ) -> NodeStrips:
+    nodes = ("n1", "n2")
+    return strips_of(
+        seen_by_asking(seen, nodes, end_ns=END_NS), *changes, downs=downs, has_ends=has_ends
+    )
+
+
+def strips_of(
+    seen: Seen, *changes: NodeChange, downs: tuple[Down, ...] = (), has_ends: bool = True
+) -> NodeStrips:
     logs = logs_view(LogsRead(), end_ns=END_NS)
     nodes = ("n1", "n2")
     return node_strips(nodes, seen, changes, downs, logs, end_ns=END_NS, has_ends=has_ends)
+
+
+def server(second: float, node: str, role: str, term: int, **more: Any) -> bytes:
+    line = {"time": round(second * S), "kind": "server", "node": node, "role": role, "term": term}
+    return json.dumps(line | more).encode()
+
+
+def simulated(*lines: bytes) -> Seen:
+    return seen_by_simulation(read_simulation(lines), ("n1", "n2"), end_ns=END_NS)
 
 
 def test_reigns_last_until_another_answer_or_the_end() -> None:
@@ -38,17 +61,21 @@ def test_reigns_last_until_another_answer_or_the_end() -> None:
     )  # fmt: skip
     drawn = strips(seen)
 
-    spans = [(each.node, each.start_ns // S, each.end_ns // S) for each in drawn.leads]
-    assert spans == [("n1", 1, 5), ("n2", 6, 9), ("n2", 11, 20)]
-    assert [(each.node, each.start_ns // S) for each in drawn.unknown] == [("n2", 9)]
+    reigns = drawn.seen.reigns
+    spans = [(each.node, each.start_ns // S, each.end_ns // S, each.role) for each in reigns]
+    assert spans == [
+        ("n1", 1, 5, "leader"), ("n2", 6, 9, "leader"), ("n2", 9, 11, "unknown"),
+        ("n2", 11, 20, "leader"),
+    ]  # fmt: skip
+    assert {each.term for each in reigns} == {None}
     assert [(row.led_ns, row.reigns) for row in drawn.rows] == [(4 * S, 1), (12 * S, 2)]
 
 
 def test_who_was_never_asked_is_not_said_to_have_followed() -> None:
     drawn = strips(states(state(1, "n1", "null")))
 
-    assert not drawn.was_asked
-    assert drawn.leads == drawn.unknown == ()
+    assert not drawn.seen.was_asked
+    assert drawn.seen.reigns == ()
     assert drawn.rows[0].led_ns is None
 
 
@@ -57,7 +84,7 @@ def test_run_without_the_file_has_strips_all_the_same() -> None:
     down = Down("n1", 3 * S, 5 * S, True, True, "killed")
     drawn = strips(NodeStates(), *pause, downs=(down,))
 
-    assert not drawn.was_watched
+    assert not drawn.seen.was_watched
     assert [(each.start_ns, each.end_ns) for each in drawn.pauses] == [(2 * S, 3 * S)]
     assert (drawn.rows[0].ends, drawn.rows[0].unasked, drawn.rows[0].down_ns) == (1, 0, 2 * S)
     assert drawn.rows[0].snapshots is None
@@ -86,12 +113,46 @@ def test_snapshots_that_were_there_before_are_not_new() -> None:
         state(6, "n1", "true", '["snapshot-1-10-5.meta","snapshot-2-20-9.meta","odd"]'),
         state(9, "n1", "true", '["snapshot-2-20-9.meta"]'),
     )
-    taken = strips(seen).snapshots
+    taken = strips(seen).seen.snapshots
 
-    assert [(each.time_ns // S, each.term, each.index) for each in taken] == [
-        (6, 2, 20), (6, None, None),
+    assert [(each.time_ns // S, each.text, each.is_installed) for each in taken] == [
+        (6, "snapshot-2-20-9.meta: term 2, up to entry 20", False), (6, "odd", False),
     ]  # fmt: skip
-    assert taken[0].text == "snapshot-2-20-9.meta: term 2, up to entry 20"
+
+
+def test_simulation_tells_roles_terms_and_snapshots_in_the_same_strips() -> None:
+    seen = simulated(
+        server(-1, "n1", "follower", 1), server(2, "n1", "candidate", 2),
+        server(3, "n1", "leader", 2), server(4, "n1", "leader", 2, commit=7),
+        server(6, "n1", "leader", 3), server(1, "n2", "follower", 2),
+        json.dumps({"time": 5 * S, "kind": "snapshot", "node": "n1", "index": 7}).encode(),
+        json.dumps({"time": 7 * S, "kind": "snapshot", "node": "n2", "how": "installed"}).encode(),
+    )  # fmt: skip
+    drawn = strips_of(seen)
+
+    told = [(r.node, r.start_ns // S, r.end_ns // S, r.role, r.term) for r in seen.reigns]
+    assert told == [
+        ("n1", 0, 2, "follower", 1), ("n1", 2, 3, "candidate", 2), ("n1", 3, 6, "leader", 2),
+        ("n1", 6, 20, "leader", 3), ("n2", 1, 20, "follower", 2),
+    ]  # fmt: skip
+    assert [(each.node, each.is_installed) for each in seen.snapshots] == [
+        ("n1", False), ("n2", True),
+    ]  # fmt: skip
+    assert [(row.led_ns, row.reigns, row.snapshots) for row in drawn.rows] == [
+        (17 * S, 2, 1), (0, 0, 1),
+    ]  # fmt: skip
+
+
+def test_both_sources_are_embedded_alike_and_what_has_no_room_is_counted() -> None:
+    asked = strips(states(state(1, "n1", "true")))
+    told = strips_of(simulated(server(1, "n1", "leader", 4)))
+    many = strips_of(simulated(*(server(i / 200, "n1", "leader", i) for i in range(SPANS_MAX + 7))))
+
+    first = {"node": "n1", "start": 1_000_000, "end": 20_000_000, "role": "leader"}
+    assert strips_data(asked)["reigns"] == [first | {"term": None}]
+    assert strips_data(told)["reigns"] == [first | {"term": 4}]
+    assert strips_data(asked).keys() == strips_data(told).keys()
+    assert (told.left_out, many.left_out) == (0, 7)
 
 
 def test_broken_lines_are_passed_over_and_counted() -> None:
