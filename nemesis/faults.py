@@ -57,19 +57,17 @@ _FAMILIES: Final = {
     "connections": "network",
     "packets": "network",
     "clients": "network",
-    "nodes.signals": "processes",
-    "nodes.upgrade": "processes",
+    "nodes": "processes",
     "nodes.membership": "members",
     "nodes.resources": "resources",
     "nodes.memory": "resources",
-    "disks": "disks",
-    "clocks": "clocks",
 }
-"""A folder, or a file where a folder holds several families -> what its faults strike."""
+"""A folder, or a file of it -> what its faults strike, where the folder's name does not say it."""
 
 FAMILIES: Final[Mapping[str, str]] = {
-    fault.name: _FAMILIES.get(file) or _FAMILIES[file.partition(".")[0]]
+    fault.name: _FAMILIES.get(file) or _FAMILIES.get(folder, folder)
     for file, faults in _BY_FILE.items()
+    for folder in (file.partition(".")[0],)
     for fault in faults
 }
 """Each of our faults -> its family: those that a reader looks at together."""

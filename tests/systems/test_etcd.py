@@ -207,7 +207,7 @@ def test_members_are_known_by_where_they_listen(etcd: Scripted, client: EtcdClie
 def test_faults_of_clocks_do_not_reach_it() -> None:
     options = Options(system="etcd", workload="register", nodes=tuple(NODES))
 
-    assert list(Etcd().lacks(options)) == [Clocks]
+    assert Clocks in Etcd().lacks(options)
 
 
 @pytest.mark.cluster

@@ -279,7 +279,7 @@ def _backwards(before: Call, first: Call, groups: Sequence[Group]) -> Invalid:
         name, reason = "stale-read", "it lacks what had been added before"
     else:
         name = "out-of-order"
-        reason = "it shows an element, but not another that had been added before it"
+        reason = "it shows an element and lacks another that had been added before it"
     strange = [before.value_in] if name == "future-read" else []
     return Invalid(name, "forced order", reason, conflict, part, strange)
 
