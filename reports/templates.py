@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from dissever.harness.values import count_text, shorten
+from dissever.harness.values import count_text, listed, shorten
 from dissever.reports.labels import duration_text
 
 
@@ -22,6 +22,6 @@ def environment(folder: Path, **filters: Callable[..., Any]) -> jinja2.Environme
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update(count=count_text, duration=duration_text, shorten=shorten)
+    made.filters.update(count=count_text, duration=duration_text, listed=listed, shorten=shorten)
     made.filters.update(filters)
     return made
