@@ -141,6 +141,10 @@ def signal_until(what: str, pids: Callable[[], list[int]]) -> Generator[float, N
     """
     Send the signal of a change to those processes that have not made it, until none is left.
 
+    A process in vfork(2) stops only after its child has called exec(2) or has ended, and a child
+    that was stopped before does neither. So the children of a process that waits in the kernel run
+    until it has stopped.
+
     Args:
         what: One of `CHANGES`.
         pids: Finds the processes: new ones may come.
@@ -154,11 +158,19 @@ def signal_until(what: str, pids: Callable[[], list[int]]) -> Generator[float, N
     number, is_left = CHANGES[what]
     deadline = time.monotonic() + _SETTLE_S
     while targets := [pid for pid in pids() if is_left(states(pid))]:
-        send(targets, number)
+        awaited = _awaited(pids()) if number is signal.SIGSTOP else []
+        send([pid for pid in awaited if "T" in states(pid)], signal.SIGCONT)
+        send([pid for pid in targets if pid not in awaited], number)
         if time.monotonic() > deadline:
             message = f"processes did not {what} within {_SETTLE_S:g} s"
             raise TimeoutError(errno.ETIMEDOUT, message)
         yield _GLANCE_S
+
+
+def _awaited(pids: Collection[int]) -> list[int]:
+    """Those of the processes whose parent, one of them too, waits in the kernel."""
+    waiting = {pid for pid in pids if "D" in states(pid)}
+    return [pid for pid in pids if parent(pid) in waiting] if waiting else []
 
 
 def everyone() -> list[int]:
