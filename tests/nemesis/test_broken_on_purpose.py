@@ -28,14 +28,14 @@ from dissever.nemesis import (
     make_nemeses,
 )
 from dissever.nemesis.clocks import clock as clock_faults
-from dissever.nemesis.clocks.clock import TURN_CLOCK
+from dissever.nemesis.clocks.clock import TURN_CLOCK, ClockFault, Turn
 from dissever.nemesis.connections.proxies import Proxies
 from dissever.nemesis.connections.toxic import FAULTS as TOXICS
 from dissever.nemesis.connections.toxic import ToxicFault
 from dissever.nemesis.disks import faulty as faulty_disk
 from dissever.nemesis.disks import full as disk_full
 from dissever.nemesis.disks.full import BALLOON
-from dissever.nemesis.host_commands import run
+from dissever.nemesis.host_commands import run_script
 from dissever.nemesis.toxiproxy import server
 
 pytestmark = pytest.mark.cluster
@@ -52,6 +52,9 @@ SURE: Mapping[str, Mapping[str, Any]] = {
     "monotonic-drift": {"rate": 0.5},
 }
 """Where chance could say that nothing was hit, and be right."""
+
+NOTICED_LIMIT_S = 5.0
+"""What turns a clock ends this soon after somebody else has set it."""
 
 LIES: Mapping[str, str] = {
     BALLOON: '{"bytes": 1, "refusals": 1, "refills": 1}',
@@ -209,9 +212,14 @@ async def _ends(cluster: NamespacesCluster, fault: str) -> None:
     else:
         clock = cluster.clock("n1")
         assert clock is not None
-        other = f"{clock.file}.other"
-        set_right = f"echo +0.000000 > {other} && mv {other} {clock.file}"
-        await run(cluster, "n1", ["sh", "-c", set_right])
+        # Without its lock what turns the clock may overwrite this.
+        await run_script(cluster, "n1", TURN_CLOCK, clock.file, Turn.JUMP.value, 0, 0, 0.0)
+        if turning := [each for each in asyncio.all_tasks() if _is_turning(each)]:
+            await asyncio.wait(turning, timeout=NOTICED_LIMIT_S)
+
+
+def _is_turning(task: asyncio.Task[Any]) -> bool:
+    return getattr(task.get_coro(), "__name__", "") == ClockFault._turn_on.__name__
 
 
 LASTING = [
@@ -237,7 +245,6 @@ def test_disks_and_clocks_that_somebody_mends_before_they_heal(
                     seen = await _struck(nemeses[fault], fault, value)
                     if is_ended:
                         await _ends(cluster, fault)
-                        await asyncio.sleep(0.3)
                     seen += await _healed(nemeses[fault], fault)
                     lasted = seen[-1].value["evidence"]["still_held"]
 
