@@ -291,8 +291,9 @@ def _counted(some: list[Found]) -> int:
     details, name = some[0].result.details, some[0].anomaly.name
     names = {anomaly.name for anomaly in some[0].result.anomalies}
     invalid = details.get("invalid")
-    is_all = names == {name} and isinstance(invalid, int) and not isinstance(invalid, bool)
-    return max(len(some), invalid) if is_all and isinstance(invalid, int) else len(some)
+    if names != {name} or not isinstance(invalid, int) or isinstance(invalid, bool):
+        return len(some)
+    return max(len(some), invalid)
 
 
 def _title(some: list[Found]) -> str:

@@ -113,7 +113,7 @@ def render_html(
     guilty = (i for _, anomaly in found_by(results) for i in anomaly.indices)
     names = (*subject.nodes, *operations.tables.node)
     shared = run_data(history, found, nodes=names, guilty=guilty) | {"lanes": lanes.count}
-    shared |= timeline_data(history, found, unasked_ends(results), families or {})
+    shared |= timeline_data(history, found, context["unasked_ends"], families or {})
     nodes = nodes_view(
         insight, shared["nodes"], found, context["unasked_ends"], end_ns=history.duration_ns
     )

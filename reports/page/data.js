@@ -2,7 +2,8 @@
 
 const OUTCOMES = ["ok", "fail", "info"];
 const OK = 0, FAIL = 1, INFO = 2;
-const NUMBER = 1, TEXT = 2, ARROW_NUMBER = 3;
+// Kinds of words, as drawn.py numbers them; 0 is no words, and 1 a number.
+const TEXT = 2, ARROW_NUMBER = 3;
 const BASE64_PIECE = 1 << 18;
 
 // The bytes of base64, piece by piece: a function call per character would take seconds.

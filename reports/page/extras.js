@@ -36,7 +36,7 @@ function barsOf(box, spans) {
 function drawMarks(box, marks, y, lookOf) {
   let free = -Infinity;
   box.context.textAlign = "center";
-  for (let at = firstOfTime(marks, view.start); at < marks.length && marks[at].time <= view.end; at++) {
+  for (let at = lowerBoundBy(marks.length, (i) => marks[i].time < view.start); at < marks.length && marks[at].time <= view.end; at++) {
     const x = xOf(box, marks[at].time);
     if (x < free) continue;
     free = x + HAIR_PX;
@@ -48,16 +48,6 @@ function drawMarks(box, marks, y, lookOf) {
 
 function drawNodeMarks(box, row, y) {
   drawMarks(box, row.marks, y, (event) => [event.mark, colours.ink]);
-}
-
-function firstOfTime(marks, time) {
-  let low = 0, high = marks.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (marks[middle].time < time) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function drawSpan(run, box, row, band, x, y, width) {
@@ -131,12 +121,12 @@ function drawUnasked(box, down, y) {
 }
 
 // Over the operations: a red line where a node ended unasked. Lanes by node show when it was down.
-function drawDownLanes(run, box, layout) {
+function drawDownLanes(box, layout) {
   const { context } = box;
   for (const row of view.extras) {
     if (row.type !== "node") continue;
     const downs = spansWithin(row.downs, view.start, view.end);
-    if (view.grouping === "node") drawDownOfGroup(box, layout, row.name, downs);
+    if (view.laidBy === "node") drawDownOfGroup(box, layout, row.name, downs);
     context.fillStyle = colours.guilty;
     for (const down of downs) {
       if (down.asked || down.start < view.start) continue;
@@ -161,8 +151,7 @@ function hitExtras(y, time, reach) {
   if (!row) return null;
   const distance = (one) => Math.abs(one.time - time);
   // The nearest, and of those that are in force then, the shortest.
-  const far = (span) => Math.max(0, span.start - time, time - span.end);
-  const [nearest] = spansWithin(row.spans, time - reach, time + reach).sort((a, b) => far(a) - far(b) || (a.end - a.start) - (b.end - b.start));
+  const [nearest] = spansWithin(row.spans, time - reach, time + reach).sort((a, b) => far(a, time) - far(b, time) || (a.end - a.start) - (b.end - b.start));
   if (row.type !== "node") {
     const band = nearestBy(row.marks, distance, reach) ?? nearest;
     return band ? { band } : row.type === "family" ? { family: row } : null;

@@ -11,7 +11,7 @@ async function buildLogs(run) {
   const list = document.getElementById("log-lines");
   if (!list || !raw.columns.text.length) return;
   Object.assign(logs, raw, { columns: { ...raw.columns, time: sums(raw.columns.time) } });
-  buildLogFilters(run);
+  buildLogFilters();
   list.addEventListener("click", (event) => { if (!getSelection().toString()) followLine(event.target.closest("li")); });
   list.addEventListener("keydown", (event) => { if (event.key === "Enter") followLine(event.target.closest("li")); });
   for (const button of document.querySelectorAll("[data-log]")) button.addEventListener("click", () => turnLogs(button.dataset.log));
@@ -29,13 +29,13 @@ function sums(differences) {
   return Float64Array.from(differences, (each) => (sum += each));
 }
 
-function buildLogFilters(run) {
+function buildLogFilters() {
   const group = document.getElementById("log-filters");
   const nodes = [...new Set(logs.logs.map((log) => log.node))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const nodeOf = logs.columns.log.map((log) => nodes.indexOf(logs.logs[log].node));
   const used = new Set(logs.columns.level);
-  const isNode = logPicks(group, "node", nodes, nodes.map(() => true));
-  const isLevel = logPicks(group, "level", logs.levels, logs.levels.map(() => true), (level) => used.has(level));
+  const isNode = logPicks(group, "node", nodes);
+  const isLevel = logPicks(group, "level", logs.levels, (level) => used.has(level));
   const words = element("input", { type: "search", placeholder: "words, or /expression/", "aria-label": "Words in the line", id: "log-text" });
   const range = element("input", { type: "checkbox", id: "log-range" });
   addField(group, "contains", words);
@@ -46,8 +46,8 @@ function buildLogFilters(run) {
   group.addEventListener("input", () => filterLogs());
 }
 
-function logPicks(group, name, values, isOn, isUsed = () => true) {
-  const boxes = values.map((value, i) => element("input", { type: "checkbox", checked: isOn[i], "data-log-filter": name, value }));
+function logPicks(group, name, values, isUsed = () => true) {
+  const boxes = values.map((value) => element("input", { type: "checkbox", checked: true, "data-log-filter": name, value }));
   const shown = values.map((value, i) => i).filter((i) => isUsed(i));
   if (shown.length > 1) addField(group, name, ...shown.map((i) => element("label", { class: "pick" }, boxes[i], values[i])));
   return (i) => boxes[i].checked;
@@ -110,7 +110,7 @@ function listCount(shown) {
   const all = formatCount(logs.columns.time.length, "line"), many = logs.matching.length.toLocaleString("en");
   const part = shown.length < logs.matching.length ? `, ${(logs.from + 1).toLocaleString("en")} to ${(logs.from + shown.length).toLocaleString("en")} here` : "";
   document.getElementById("log-count").textContent = logs.matching.length === logs.columns.time.length ? `${all}${part}` : `${many} of ${all} match${part}`;
-  document.querySelector("[data-log=grave]").disabled = !logs.matching.some((i) => logs.columns.level[i] < 2);
+  document.querySelector("[data-log=grave]").disabled = !logs.matching.some(isGrave);
   for (const button of document.querySelectorAll("[data-log]:not([data-log=grave])")) {
     const isBack = ["first", "earlier"].includes(button.dataset.log);
     button.disabled = isBack ? logs.from === 0 : logs.from + shown.length >= logs.matching.length;
@@ -156,9 +156,12 @@ function placeLine(at) {
   list.scrollTop = row.offsetTop - list.offsetTop - 40;
 }
 
+function isGrave(i) {
+  return ["error", "warning"].includes(logs.levels[logs.columns.level[i]]);
+}
+
 // From the chosen line on, and from the first again.
 function nextGrave() {
-  const isGrave = (i) => ["error", "warning"].includes(logs.levels[logs.columns.level[i]]);
   const after = logs.matching.findIndex((i) => i > logs.chosen && isGrave(i));
   const at = after < 0 ? logs.matching.findIndex(isGrave) : after;
   if (at >= 0) placeLine(at);

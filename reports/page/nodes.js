@@ -9,7 +9,7 @@ function prepareStrips(run) {
   const downs = of(run.downs), events = of(run.node_events);
   run.nodeStrips = run.strips.nodes.map((node) => ({
     node, reigns: makeSpans(reigns.get(node) || []), pauses: makeSpans(pauses.get(node) || []), downs: makeSpans(downs.get(node) || []),
-    snapshots: snapshots.get(node) || [], marks: (events.get(node) || []).sort((a, b) => a.time - b.time),
+    snapshots: snapshots.get(node) || [], marks: byTime(events.get(node) || []),
     inside: run.simulation ? run.simulation.nodes.indexOf(node) : -1,
   }));
 }
@@ -143,8 +143,6 @@ function hitNodeStrips(run, canvas, clientX, clientY) {
   if (reign) return spanFacts(strip, reign.role === "leader" ? "says that it leads" : "did not say in time whether it leads", reign);
   return { facts: [`${strip.node}: runs`, [["at", formatTime(time, 1000)], ["says that it leads", run.strips.asked ? "no" : "not known"]]] };
 }
-
-const far = (span, time) => Math.max(0, span.start - time, time - span.end);
 
 function spanFacts(strip, what, span) {
   return { facts: [`${strip.node}: ${what}`, [["from", formatTime(span.start, 1000)], ["to", formatTime(span.end, 1000)], ["lasted", formatDuration(span.end - span.start)]]] };

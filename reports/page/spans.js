@@ -50,6 +50,11 @@ function drawBands(run, box, top, bottom) {
   return bands.length;
 }
 
+// How long before or after a stretch a time is; 0 within.
+function far(span, time) {
+  return Math.max(0, span.start - time, time - span.end);
+}
+
 // Where a stretch begins and ends within the plot.
 function edges(box, span) {
   return [Math.max(box.left, xOf(box, span.start)), Math.min(box.right, xOf(box, span.end))];

@@ -24,7 +24,7 @@ function drawTimeline(run, canvas) {
   drawNames(box, layout);
   placeLabels(run, layout);
   clipPlot(box, 0, layout.height);
-  drawDownLanes(run, box, layout);
+  drawDownLanes(box, layout);
   drawLanes(run, box, layout);
   drawWaitLabels(run, box, (layout.top + layout.bottom) / 2);
   drawExtras(run, box, layout);
@@ -163,7 +163,6 @@ function drawLabels(run, box, list, bars, y) {
   for (const ofLook of bars) {
     for (let k = 0; k < ofLook.length; k += 3) {
       const i = ofLook[k], x = Math.max(box.left, ofLook[k + 1]), end = ofLook[k + 1] + ofLook[k + 2];
-      if (i < 0) continue;
       // The next of the same look is no nearer than the next of the lane, and is at hand.
       if (k + 3 < ofLook.length && ofLook[k + 4] - x < LABEL_PX_MIN) continue;
       const following = list[lowerBound(list, run.index, run.index[i]) + 1];
