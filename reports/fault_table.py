@@ -69,9 +69,9 @@ class FaultRow:
     `role` says whom it met: leader, followers, both; empty when nobody knows. `steps` are the
     operations that carried it on. `around` is what clients got, and `succeeded` how many operations
     were ok before, during and after it in the whole run; None where not known. `has_held` is
-    whether it was seen to hold, as the checker counts it. `doubts` say in
-    words what speaks against it, and `is_idle` that nothing met it. `skipped` is why the harness
-    left the strike out.
+    whether it was seen to hold, as the checker counts it. `doubts` say in words what speaks against
+    it, and `is_idle` that nothing met it. `skipped` is why the harness left the strike out.
+    `is_healing`: it heals, and is no strike.
     """
 
     fault: str
@@ -322,21 +322,17 @@ def _is_calm(mark: Mark) -> bool:
 
 
 def _step(step: Step) -> StepRow:
-    came = is_shown(step.operations[0])
+    proofs = tuple(map(_proof, step.operations))
     yes, no = ("held", "did not take hold") if step.is_cut else ("came", "did not come")
-    if step.skipped is not None:
-        badge = Badge("–", "not needed", None)
-    elif came is None:
-        badge = Badge("!", "nobody saw", False)
-    else:
-        badge = Badge("✓", yes, True) if came else Badge("✗", no, False)
+    is_left_out = step.skipped is not None
+    badge = Badge("–", "not needed", None) if is_left_out else _badge(proofs[0], yes, no)
     return StepRow(
         step.name,
         step.start_ns,
         step.end_ns - step.start_ns,
         targets(step.operations[0]),
         badge,
-        tuple(map(_proof, step.operations)),
+        proofs,
     )
 
 

@@ -211,7 +211,8 @@ def thinned(view: LogsView, share: float) -> LogsView:
     """
     The view with a share of its lines, from 0 to 1, for a page that would be too large.
 
-    Errors and warnings stay first, then the first and last lines of each log, then others evenly.
+    The first and last lines of each log come first, then errors and warnings, then the others. What
+    does not fit as a whole is thinned evenly.
     """
     room = int(len(view.merged) * share)
     ends = _ends_of(view.merged)

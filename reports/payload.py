@@ -78,7 +78,7 @@ def run_data(
 
 
 def _step(step: Step) -> dict[str, Any]:
-    """A step of the end of the run: what it waited for came, did not, or nobody looked (None)."""
+    """A step of the end of the run: whether what it waited for came; None without evidence."""
     return {
         "fault": "end of run",
         "f": step.name,

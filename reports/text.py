@@ -103,7 +103,7 @@ def _lines(
     for text in ends[:LISTED_MAX]:
         yield from _wrapped(text, indent="  ")
     if len(ends) > LISTED_MAX:
-        yield f"  {count_text(len(ends) - LISTED_MAX, 'more node')} ended; the report has each"
+        yield f"  {count_text(len(ends) - LISTED_MAX, 'more end')} of processes in the report"
     if results.signature:
         yield f"  signature: {results.signature}"
     yield ""

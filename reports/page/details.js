@@ -25,7 +25,7 @@ function bandFacts(run, band) {
     ["from", formatTime(isMark ? band.time : band.start, 1000)],
     ["to", isMark ? null : band.healed === false ? "the end of the run, never healed" : formatTime(band.end, 1000)],
     ["lasted", isMark ? null : formatDuration(band.end - band.start)],
-    ["came", isFault || isMark ? null : band.came === true ? "yes" : band.came === false ? "no" : "nobody looked"],
+    ["came", isFault || isMark ? null : band.came === true ? "yes" : band.came === false ? "no" : "no evidence"],
     ["events", band.events.map((event) => `#${event.index}`).join(", ")],
   ].filter(([, value]) => value !== null && value !== undefined);
 }

@@ -97,14 +97,19 @@ def test_end_of_the_run_is_no_line_of_a_fault() -> None:
         Event(0, 601 * MS, "recovery", Type.INVOKE, "restart-all"),
         Event(0, 602 * MS, "recovery", Type.INFO, "restart-all", {"skipped": "every node serves"}),
     ]
+    unseen = [
+        Event(0, 603 * MS, "recovery", Type.INVOKE, "compare-replicas"),
+        Event(0, 604 * MS, "recovery", Type.INFO, "compare-replicas", {"waited_ms": 1}),
+    ]
     cut = strike(480, "majority-only")
-    rows = fault_rows(found(strike(10, "a"), steps, cut))
+    rows = fault_rows(found(strike(10, "a"), steps, unseen, cut))
 
     assert [row.fault for row in rows.lines] == ["a"]
     assert [(s.name, s.badge.text, s.lasted_ns) for s in rows.steps] == [
         ("majority-only", "held", 50 * MS),
         ("await-ready", "did not come", 100 * MS),
         ("restart-all", "not needed", MS),
+        ("compare-replicas", "no evidence", MS),
     ]
 
 
