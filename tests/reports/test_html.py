@@ -14,7 +14,6 @@ import pytest
 from dissever.harness.history import Event, History, Type
 from dissever.harness.results import Anomaly, Result, Step, Verdict, merge
 from dissever.reports import Subject, render_html
-from dissever.reports.html import PAGE
 from tests.reports.unpacked import data_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028 & \"'"
@@ -192,15 +191,3 @@ def test_faults_of_a_history_from_elsewhere_are_shown() -> None:
     assert "3 injected (partition, kill, pause)" in page
     assert page.count("! no evidence") == 5
     assert "seed" not in page.split("</title>")[0]
-
-
-def test_no_two_scripts_of_a_page_define_the_same_function() -> None:
-    """All scripts share one scope, in which the later of two functions silently wins."""
-    defined = [
-        name
-        for script in sorted(PAGE.glob("*.js"))
-        for name in re.findall(r"^(?:async )?function (\w+)", script.read_text("utf-8"), re.M)
-    ]
-
-    assert len(defined) > 100
-    assert [name for name in defined if defined.count(name) > 1] == []

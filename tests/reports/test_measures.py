@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
@@ -254,14 +253,3 @@ def test_cells_of_latencies_hold_every_operation_in_sight(page: Page, count: int
     # A bin that two cells share counts in both by its parts.
     assert all(abs(a - b) <= 6 for a, b in zip(cells["sums"], wanted, strict=True))
     assert sum(cells["sums"]) == pytest.approx(count, abs=0.5)
-
-
-def test_no_two_scripts_of_the_page_have_a_function_of_one_name() -> None:
-    names: dict[str, str] = {}
-    for script in sorted(FOLDER.glob("*.js")):
-        text = script.read_text(encoding="utf-8")
-        for name in re.findall(r"^(?:async )?function (\w+)", text, re.MULTILINE):
-            assert name not in names, (name, names[name], script.name)
-            names[name] = script.name
-
-    assert len(names) > 100

@@ -38,3 +38,15 @@ def test_every_function_that_a_script_calls_is_there() -> None:
 def test_function_that_was_renamed_is_noticed() -> None:
     assert undefined("drawBar(1); // function drawBar") == {"drawBar"}
     assert undefined("function drawBar(x) {} drawBar(1);") == set()
+
+
+def test_no_two_scripts_of_a_page_define_the_same_function() -> None:
+    """All scripts share one scope, in which the later of two functions silently wins."""
+    defined = [
+        name
+        for script in SCRIPTS
+        for name in re.findall(r"^(?:async )?function (\w+)", script.read_text("utf-8"), re.M)
+    ]
+
+    assert len(defined) > 100
+    assert [name for name in defined if defined.count(name) > 1] == []

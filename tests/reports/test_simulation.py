@@ -323,7 +323,7 @@ def test_page_holds_the_story_the_curve_and_the_servers(invalid_run: Any) -> Non
     assert "n1 answered from the past. <span" in page
     assert '<span class="note before">4,120 →</span> <b>4</b>' in page
     assert 'id="doom"' in page
-    assert "unsynced writes lost" in page
+    assert '<i class="step commit"></i> committed' in page
     assert 'class="lamport"' in page
     assert "18 of 20" in page
 
@@ -333,6 +333,7 @@ def test_page_without_insight_has_none_of_it(invalid_run: Any) -> None:
 
     for name in (
         'id="doom"',
+        '<i class="step commit"></i> committed',
         "unsynced writes lost</span>",
         'id="story"',
         'class="lamport"',
