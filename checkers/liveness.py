@@ -38,7 +38,7 @@ from dissever.harness.episodes import (
 from dissever.harness.history import History, Operation, Process
 from dissever.harness.results import Anomaly, Budget, Result, Verdict
 from dissever.harness.values import show, show_ns
-from dissever.harness.vocabulary import ANOMALIES, MAJORITY_ONLY, PROGRESS
+from dissever.harness.vocabulary import ANOMALIES, MAJORITY_ONLY, PROGRESS, WAITED_FOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _unseen(operation: Operation) -> str | None:
     error = operation.completion.error
     if "skipped" in report(operation) or is_shown(operation) is not None:
         return None
-    return f"{operation.f} saw nothing" + ("" if error is None else f": {show(error)}")
+    return f"{operation.f} has no result" + ("" if error is None else f": {show(error)}")
 
 
 def _unhealed(found: Episodes, missed: Operation) -> str | None:
@@ -165,9 +165,14 @@ def _waited(operation: Operation) -> str:
 
 
 def _sentence(operation: Operation) -> str:
+    """`await-ready at 9.100 s waited 30.200 s in vain for every node to serve: "…"`."""
     assert operation.completion is not None
-    begin = f"{operation.f} at {show_ns(operation.invocation.time)} saw nothing for"
-    return f"{begin} {_waited(operation)}: {show(operation.completion.error)}"
+    error = operation.completion.error
+    return (
+        f"{operation.f} at {show_ns(operation.invocation.time)} waited {_waited(operation)} in vain"
+        f" for {WAITED_FOR.get(operation.f, operation.f)}"
+        + ("" if error is None else f": {show(error)}")
+    )
 
 
 def _anomaly(operation: Operation) -> Anomaly:

@@ -76,6 +76,16 @@ ANOMALIES: Final = {
 }
 """Operation -> the anomaly when what it waits for does not come, in the order of a run."""
 
+WAITED_FOR: Final = {
+    PROGRESS: "a write that a majority acknowledges",
+    READY: "every node to serve",
+    RESTART: "every node to serve, after all were restarted",
+    COMPARE: "all replicas to hold the same",
+    RESTART_AGAIN: "every node to serve, after all were restarted",
+    COMPARE_AGAIN: "all replicas to hold the same, after all nodes were restarted",
+}
+"""Operation -> what it waits for, in words that complete "it waited for …"."""
+
 NONSENSE: Final = "nonsense"
 """The code of an error: what a client answered is no answer, so the client has a mistake."""
 

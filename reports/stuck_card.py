@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dissever.harness.episodes import Episodes, evidence, report, targets
+from dissever.harness.episodes import WAITED_FOR, Episodes, evidence, report, targets
 from dissever.harness.history import Operation
 from dissever.harness.values import printable, shorten
 from dissever.reports.details import UnaskedEnd
@@ -13,15 +13,6 @@ from dissever.reports.labels import duration_text, time_text
 
 TEXT_CHARACTERS_MAX = 300
 FAULTS_MAX = 3
-
-WAITED_FOR = {
-    "await-progress": "a write that a majority acknowledges",
-    "await-ready": "every node to serve",
-    "restart-all": "every node to serve, after all were restarted",
-    "compare-replicas": "all replicas to hold the same",
-    "restart-to-compare": "every node to serve, after all were restarted",
-    "compare-after-restart": "all replicas to hold the same, after all nodes were restarted",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +48,7 @@ class StuckCard:
 def stuck_card(
     operation: Operation, found: Episodes, ends: Sequence[UnaskedEnd], nodes: Sequence[str]
 ) -> StuckCard:
-    """The card of an operation of the recovery that saw nothing of what it waited for."""
+    """The card of an operation of the recovery that waited in vain."""
     asked, completion = operation.invocation, operation.completion
     held = replicas_of(operation)
     seen = {

@@ -39,21 +39,24 @@ def test_nothing_asked_for_is_valid(history: Notation) -> None:
 
 
 @pytest.mark.parametrize(
-    ("f", "name"),
+    ("f", "name", "waited_for"),
     [
-        ("await-progress", "no-progress"),
-        ("await-ready", "no-recovery"),
-        ("compare-replicas", "diverged"),
-        ("compare-after-restart", "diverged-for-good"),
+        ("await-progress", "no-progress", "a write that a majority acknowledges"),
+        ("await-ready", "no-recovery", "every node to serve"),
+        ("compare-replicas", "diverged", "all replicas to hold the same"),
+        ("compare-after-restart", "diverged-for-good", "all replicas to hold the same, after all"),
     ],
 )
-def test_what_did_not_come_is_invalid(history: Notation, f: str, name: str) -> None:
+def test_what_did_not_come_is_invalid(
+    history: Notation, f: str, name: str, waited_for: str
+) -> None:
     good = f"info   {f} {{'evidence': {{'held': True}}}}"
     result = Liveness()(history(HEALED.replace(good, good.replace("True", "False"))), Budget())
 
     assert result.verdict is Verdict.INVALID
     assert [each.name for each in result.anomalies] == [name]
     assert len(result.anomalies[0].indices) == 2
+    assert f" s waited 0.001 s in vain for {waited_for}" in result.why
 
 
 def test_a_fault_that_did_not_heal_excuses_it(history: Notation) -> None:
@@ -152,12 +155,12 @@ def test_the_majority_that_is_alone_on_purpose_must_make_progress(history: Notat
     "value", ["None", "{}", "{'evidence': {}}", "{'evidence': {'held': None}}", "{'replicas': {}}"]
 )
 @pytest.mark.parametrize("f", ["await-progress", "await-ready", "compare-replicas"])
-def test_a_recovery_that_saw_nothing_is_unknown(history: Notation, f: str, value: str) -> None:
+def test_a_recovery_without_a_result_is_unknown(history: Notation, f: str, value: str) -> None:
     good = f"info   {f} {{'evidence': {{'held': True}}}}"
 
     result = Liveness()(history(HEALED.replace(good, f"info   {f} {value}")), Budget())
 
-    assert (result.verdict, result.why) == (Verdict.UNKNOWN, f"{f} saw nothing")
+    assert (result.verdict, result.why) == (Verdict.UNKNOWN, f"{f} has no result")
 
 
 def test_what_was_not_seen_is_named(history: Notation) -> None:
@@ -171,7 +174,7 @@ def test_what_was_not_seen_is_named(history: Notation) -> None:
     result = Liveness()(History(events), Budget())
 
     assert result.verdict is Verdict.UNKNOWN
-    assert result.why == 'compare-replicas saw nothing: "no dump came from n2 (timeout)"'
+    assert result.why == 'compare-replicas has no result: "no dump came from n2 (timeout)"'
 
 
 def test_what_was_not_seen_does_not_hide_what_was_missed(history: Notation) -> None:
