@@ -55,6 +55,7 @@ PURE = (
     "harness/latency.py",
     "harness/ranks.py",
     "harness/results.py",
+    "harness/rows.py",
     "harness/values.py",
     "harness/vocabulary.py",
     "harness/windows.py",
