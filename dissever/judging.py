@@ -144,8 +144,7 @@ def judge(
     try:
         loaded = read_history(run / store.HISTORY)
     except MalformedHistory as error:
-        judged = _unjudged(Subject.of(plan), "run", f"malformed: {error}")
-        return replace(judged, results=structs.replace(judged.results, history_sha256=digest))
+        return _malformed(Subject.of(plan), error, digest)
     remains, unread = find_remains(run, plan, outcome)
     remains = replace(remains, ok_min=options.ok_min if ok_min is None else ok_min)
     plugged, others = _plugged(run, plan, checkers)
@@ -245,16 +244,23 @@ def read_judged(run: Path) -> Judged:
     """
     A run directory with the results that were written when it was judged.
 
+    The verdict on a history that no run can have recorded is unknown, as `judge` says it, whatever
+    the results say.
+
     Raises:
         FileNotFoundError: When the run was never judged.
         StaleResults: When they are the results of another history.
-        MalformedHistory: When no run can have recorded the history.
         OSError, FormatError, BrokenFile: As `judge`.
     """
     subject, results = Subject.of(store.read_plan(run)), store.read_results(run)
-    if results.history_sha256 != store.digest(run / store.HISTORY):
+    digest = store.digest(run / store.HISTORY)
+    if results.history_sha256 != digest:
         raise StaleResults(f"{store.RESULTS} does not belong to this {store.HISTORY}")
-    history, counted = _drawn(read_history(run / store.HISTORY).history, results)
+    try:
+        loaded = read_history(run / store.HISTORY)
+    except MalformedHistory as error:
+        return _malformed(subject, error, digest)
+    history, counted = _drawn(loaded.history, results)
     return Judged(subject, history, results, (), counted)
 
 
@@ -438,6 +444,12 @@ def _as_workload(path: Path, workload: str, consistency_model: str, *, for_model
 def _unjudged(subject: Subject, checker: str, why: str) -> Judged:
     result = Result(checker=checker, verdict=Verdict.UNKNOWN, why=why)
     return Judged(subject, History(), merge([result]))
+
+
+def _malformed(subject: Subject, error: MalformedHistory, digest: str) -> Judged:
+    """A run directory whose history no run can have recorded."""
+    judged = _unjudged(subject, "run", f"malformed: {error}")
+    return replace(judged, results=structs.replace(judged.results, history_sha256=digest))
 
 
 def _drawn(history: History, results: Results) -> tuple[History, Figures | None]:

@@ -19,7 +19,6 @@ from dissever.commands.options import RUN
 from dissever.commands.output import EXIT_STATUS, print_json, print_verdict, say, tell
 from dissever.commands.params import ConsistencyModel, Name, Number, Reference, References, RunPath
 from dissever.harness import store
-from dissever.harness.history import MalformedHistory
 from dissever.harness.reader import FormatError
 from dissever.judging import (
     Judged,
@@ -245,6 +244,6 @@ def report(run: Path) -> int:
         say(publish(run, read_judged(run)))
     except (FileNotFoundError, StaleResults) as error:
         raise click.ClickException(f"{error}; `dissever check {run}` judges the run") from error
-    except (OSError, FormatError, MalformedHistory, store.BrokenFile) as error:
+    except (OSError, FormatError, store.BrokenFile) as error:
         raise click.ClickException(f"{run}: {error}") from error
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dissever.harness import store
-from dissever.harness.history import History, MalformedHistory
+from dissever.harness.history import History
 from dissever.harness.reader import FormatError
 from dissever.harness.results import Result, Verdict, merge
 from dissever.judging import Judged, StaleResults, read_judged
@@ -48,8 +48,6 @@ def judged_or_unknown(run: Path) -> Judged:
     """What was judged; where nothing was, the reason is the result."""
     try:
         return read_judged(run)
-    except MalformedHistory as error:
-        return _unknown(run, f"malformed: {error}")
     except FileNotFoundError as error:
         if not (run / store.HISTORY).exists():
             why = "the run did not start, or the file was removed"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from dissever.harness import store
 from dissever.harness.cluster import Exit
@@ -258,6 +259,31 @@ def test_results_of_another_history_are_not_reported(dissever: Callable, copy: P
     assert "results.json does not belong to this history.jsonl" in ran.text
     with pytest.raises(StaleResults):
         read_judged(copy)
+
+
+def test_report_of_a_malformed_history_is_the_one_that_check_writes(
+    dissever: Callable, copy: Path
+) -> None:
+    (copy / store.HISTORY).write_text('{"index":0,"time":0,"process":0,"type":"ok","f":"read"}\n')
+    checked = dissever("check", str(copy))
+    names = (store.REPORT, store.JUNIT, store.RESULTS)
+    written = [(copy / name).read_bytes() for name in names]
+    (copy / store.REPORT).unlink()
+    ran = dissever("report", str(copy))
+
+    assert checked.status == 2
+    assert ran.status == 0, ran.text
+    assert [(copy / name).read_bytes() for name in names] == written
+    assert b"malformed: " in written[0]
+
+
+def test_malformed_history_is_unknown_whatever_its_results_say(copy: Path) -> None:
+    (copy / store.HISTORY).write_text('{"index":0,"time":0,"process":0,"type":"ok","f":"read"}\n')
+    digest = store.digest(copy / store.HISTORY)
+    store.write_results(copy, structs.replace(store.read_results(copy), history_sha256=digest))
+
+    assert store.read_results(copy).verdict is Verdict.VALID
+    assert read_judged(copy).results.verdict is Verdict.UNKNOWN
 
 
 def test_results_of_this_history_are_reported(dissever: Callable, copy: Path) -> None:
