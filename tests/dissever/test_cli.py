@@ -16,6 +16,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dissever import __main__ as entry
+from dissever.commands.output import EXIT_FAILED
 from dissever.harness.runner import CannotRun
 from dissever.nemesis import FAULTS, Backend
 from dissever.systems.raft.libraries import VARIANTS
@@ -327,3 +329,24 @@ def test_unknown_faults_of_a_plan_are_named_with_their_lines_and_hide_no_other_e
     assert "line 2 (frob): expected a fault" in ran.text
     assert "line 3 (kill:nobody): expected a target of kill" in ran.text
     assert "line 4 (kill): expected nodes out of" in ran.text
+
+
+class Interrupting:
+    """A finder of modules, in which Ctrl-C arrives while the command line is imported."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "dissever.cli":
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_python_imports_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "dissever.cli", raising=False)
+    monkeypatch.delattr("dissever.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+
+    assert ended.value.code == entry.EXIT_FAILED == EXIT_FAILED
+    assert capsys.readouterr().err == "interrupted\n"
