@@ -191,7 +191,8 @@ def _faults(record: Record, whose: str) -> Iterator[Block]:
         sum(row.is_flagged for row in strikes),
         sum(not row.is_strike for row in strikes),
     )
-    look = f", {flagged} to look at" if flagged else ", each seen to hold and to heal"
+    proven = ", each seen to hold and to heal" if len(strikes) > left else ""
+    look = f", {flagged} to look at" if flagged else proven
     left_out = f", {left} more left out" if left else ""
     summary = f"{count_text(len(strikes) - left, 'fault')}{whose}{look}{left_out}"
     head = [f"<details><summary>{summary}</summary>", "", *header(FAULT_HEADS)]

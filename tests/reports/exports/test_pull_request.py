@@ -75,6 +75,18 @@ def test_fault_that_lacks_evidence_comes_first() -> None:
     assert "<summary>2 faults, 1 to look at</summary>" in text
 
 
+def test_fault_that_was_left_out_is_not_said_to_have_held() -> None:
+    skipped = {"targets": [], "skipped": "no room", "evidence": {"held": None}}
+    events = [
+        Event(0, 0, "kill", Type.INVOKE, "start-kill"),
+        Event(1, 0, "kill", Type.INFO, "start-kill", skipped),
+    ]
+    subject = Subject(system="own", workload="register", command="")
+    text = render([Record(subject, History(events), merge([]), "ab")])
+
+    assert "<summary>0 faults, 1 more left out</summary>" in text
+
+
 def test_one_kind_of_finding_of_several_runs_is_told_once(invalid_run: Any, valid_run: Any) -> None:
     text = render([record_of(invalid_run), record_of(valid_run), record_of(invalid_run)])
 
