@@ -137,4 +137,7 @@ def _series(run: int, stored: Stored, troubles: list[str]) -> Series:
         troubles.append(f"{store.HISTORY}: {error}; figures are those of what comes before")
     finally:
         os.close(descriptor)
+    if left := series.faults_left_out:
+        what = f"faults are those of the first {len(series.faults):,} events of nemeses"
+        troubles.append(f"{store.HISTORY}: {what}, {left:,} more are left out")
     return series

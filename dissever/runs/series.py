@@ -21,7 +21,7 @@ from dissever.harness.latency import quantile
 __all__ = ["Counts", "NotEvent", "Series", "Stretch"]
 
 FAULT_EVENTS_MAX: Final = 20_000
-"""Of nemeses, in one history; what comes later is not told."""
+"""Of nemeses, in one history; later ones are only counted."""
 
 
 class NotEvent(ValueError):
