@@ -14,7 +14,7 @@ from dissever.commands.output import EXIT_FAILED, print_json, say, tell
 from dissever.harness import store
 from dissever.harness.values import count_text, printable
 from dissever.runs import Index, Query, Stored, index
-from dissever.runs.pruning import Choice, Rule, choose
+from dissever.runs.pruning import Choice, Rule, choose, weight_bytes
 from dissever.runs.removal import remove, remove_data, sweep
 from dissever.runs.units import age_text, size_text
 
@@ -93,7 +93,8 @@ def gc(
         with store.locked(folder, f"{folder}: another dissever gc is at work"):
             return _collect(folder, rule, is_dry=dry_run, is_sure=is_sure, is_json=is_json)
     except OSError as error:
-        raise click.ClickException(error.strerror or str(error)) from error
+        where = "" if error.filename is None else f"{error.filename}: "
+        raise click.ClickException(f"{where}{error.strerror or error}") from error
 
 
 def _check(query: Query, *, invalid_too: bool, unjudged_too: bool) -> None:
@@ -126,7 +127,7 @@ def _collect(folder: Path, rule: Rule, *, is_dry: bool, is_sure: bool, is_json: 
     swept = 0 if is_dry else sweep(folder)
     failed = [] if is_dry else _remove(folder, choice, rule, found)
     gone = [run for run in choice.go if run.path not in dict(failed)]
-    freed = sum(run.data_bytes if rule.data_only else run.size_bytes for run in gone)
+    freed = sum(weight_bytes(run, data_only=rule.data_only) for run in gone)
     if is_json:
         print_json(
             {
@@ -151,7 +152,7 @@ def _show(choice: Choice, rule: Rule, *, is_dry: bool) -> None:
     """What would go, and what stays with the reasons."""
     now = datetime.now(UTC)
     for run in choice.go[:SHOWN]:
-        size = size_text(run.data_bytes if rule.data_only else run.size_bytes)
+        size = size_text(weight_bytes(run, data_only=rule.data_only))
         age = age_text((now - run.started_at).total_seconds())
         say(printable(f"{size:>8}  {age:<15} {run.path}"))
     if len(choice.go) > SHOWN:

@@ -34,11 +34,6 @@ class Follower:
         self._hear = hear
         self._rest = b""
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether there was more to read at the last look."""
-        return self.read_bytes < self.size_bytes
-
     def look(self, descriptor: int, bytes_max: int = LOOK_BYTES) -> None:
         """
         Read on.

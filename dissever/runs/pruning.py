@@ -57,7 +57,7 @@ class Choice:
 
     def freed_bytes(self, *, data_only: bool) -> int:
         """What they take on the disk."""
-        return sum(run.data_bytes if data_only else run.size_bytes for run in self.go)
+        return sum(weight_bytes(run, data_only=data_only) for run in self.go)
 
 
 def choose(found: Index, rule: Rule) -> Choice:
@@ -71,18 +71,19 @@ def choose(found: Index, rule: Rule) -> Choice:
         else:
             may_go.append(run)
     go: list[Stored] = []
-    left_bytes = sum(_weight(run, rule) for run in found.runs)
+    left_bytes = sum(weight_bytes(run, data_only=rule.data_only) for run in found.runs)
     for run in reversed(may_go):
         if rule.bytes_max is not None and left_bytes <= rule.bytes_max:
             stay[FITS] += 1
         else:
             go.append(run)
-            left_bytes -= _weight(run, rule)
+            left_bytes -= weight_bytes(run, data_only=rule.data_only)
     return Choice(tuple(go), stay)
 
 
-def _weight(run: Stored, rule: Rule) -> int:
-    return run.data_bytes if rule.data_only else run.size_bytes
+def weight_bytes(run: Stored, *, data_only: bool) -> int:
+    """What of a run counts, and is freed when it goes."""
+    return run.data_bytes if data_only else run.size_bytes
 
 
 def _reason(run: Stored, rule: Rule, place: int, *, is_latest: bool) -> str:

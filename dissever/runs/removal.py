@@ -24,7 +24,6 @@ from dissever.runs.sizes import DATA
 GONE: Final = ".gone-"
 """How the name of a run that is being removed begins."""
 
-
 NESTED_MAX: Final = 100
 """Folders inside of each other; each is open while what is in it is removed."""
 
@@ -102,9 +101,8 @@ def _claimed(parent: int, name: str) -> Iterator[int]:
     with inside.folder(parent, name) as run:
         if not _is_run(run):
             raise FileNotFoundError(errno.ENOENT, "it is no run any more")
-        if store.is_being_made(run) is not False and not _has(run, store.OUTCOME):
-            raise InUse(errno.EBUSY, "it goes on")
-        if store.is_being_made(run) is True:
+        made = store.is_being_made(run)
+        if made or (made is None and not _has(run, store.OUTCOME)):
             raise InUse(errno.EBUSY, "it goes on")
         _refuse_mounts(run, os.fstat(run).st_dev)
         yield run

@@ -14,7 +14,7 @@ from typing import Final
 
 from dissever.harness.episodes import Episodes
 from dissever.reports.labels import NS_PER_S, duration_text
-from dissever.runs.series import Series, Stretch
+from dissever.runs.series import Series
 
 WIDTH: Final = 1000
 HEIGHT: Final = 100
@@ -74,12 +74,9 @@ def rates(series: Series, name: str, style: str, *, kind: str = "ok") -> Points:
 
 def latencies(series: Series, percent: int, name: str, style: str) -> Points:
     """A percentile of the latencies, in ns; nothing where no operation was ok."""
-    found = ((number, each.latency_ns(percent)) for number, each in _some(series))
+    some = sorted(series.stretches.items())[:POINTS_MAX]
+    found = ((number, each.latency_ns(percent)) for number, each in some)
     return _points(series, name, style, ((n, float(v)) for n, v in found if v is not None))
-
-
-def _some(series: Series) -> list[tuple[int, Stretch]]:
-    return sorted(series.stretches.items())[:POINTS_MAX]
 
 
 def _points(series: Series, name: str, style: str, values: Iterable[tuple[int, float]]) -> Points:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -95,8 +95,7 @@ def listing(runs: Sequence[Stored], asked: Asked, now: datetime) -> Listing:
     """The runs that an address asks for."""
     query, problems = query_of(asked, now)
     meant = query.of(runs)
-    without = Query(**{name: getattr(query, name) for name in _NOT_VERDICT})
-    counts = Counter(map(word, without.of(runs)))
+    counts = Counter(map(word, replace(query, verdicts=()).of(runs)))
     key = asked.get("sort") or NEWEST_FIRST
     name = key.removeprefix("-")
     if name in _SORTS:
@@ -131,9 +130,6 @@ def listing(runs: Sequence[Stored], asked: Asked, now: datetime) -> Listing:
 def _number(text: str) -> int:
     """The number of a page; the first where there is none."""
     return max(1, int(text)) if re.fullmatch("[0-9]{1,6}", text) else 1
-
-
-_NOT_VERDICT: Final = ("system", "workload", "faults", "signature", "seed", "since")
 
 
 def query_of(asked: Asked, now: datetime) -> tuple[Query, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -60,6 +59,3 @@ def _safe(value: Any) -> Any:
 
 def _age(time: datetime, now: datetime) -> str:
     return age_text((now - time).total_seconds())
-
-
-Values = Mapping[str, Any]
