@@ -35,7 +35,7 @@ LOOK_EVERY_S: Final = 1.0
 """How often a pipe may get a line, and over what time rates are measured."""
 
 HEARTBEAT_S: Final = 10.0
-"""How long a pipe gets no line at most."""
+"""The longest time without a line on a pipe."""
 
 RUNNING: Final = "running"
 """The phase in which operations are invoked."""
@@ -48,7 +48,7 @@ COLOURS: Final = {Type.OK: "green", Type.FAIL: "yellow", Type.INFO: "magenta"}
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What a line on a pipe is worth: when it changes, there is one."""
+    """What a pipe gets a line for when it changes."""
 
     doing: str = ""
     faults: tuple[str, ...] = ()

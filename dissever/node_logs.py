@@ -37,7 +37,7 @@ LINE_BYTES_MAX: Final = 4096
 """Of a line in the page; the rest of it is counted."""
 
 FOUND_MAX: Final = 20_000
-"""So many lines with words of trouble are found in one log; the later ones are not looked for."""
+"""Of lines with words of trouble in one log; later ones are not looked for."""
 
 AROUND_BYTES: Final = 8192
 """What is read around a moment, and a quarter of it around a word of trouble."""

@@ -74,7 +74,7 @@ def export(paths: tuple[Path, ...], name: str, output: Path) -> int:
 
 
 def _records(paths: tuple[Path, ...], name: str, format_: Format) -> list[Record]:
-    """What is to be written; what a reader should know of it is told on standard error."""
+    """What is to be written; notes on it are printed to standard error."""
     files = [path for path in paths if path.is_file()]
     if format_.of_verdicts:
         if files:

@@ -39,8 +39,8 @@ def serve(folder: Path, port: int, is_opened: bool) -> int:
     dissever serve /srv/runs --port 0 --open
     ssh -L 8642:127.0.0.1:8642 test-machine        then, there: dissever serve
 
-    It listens on 127.0.0.1 alone and changes nothing. Whoever has an account on this machine can
-    connect. Ctrl-C ends it.
+    It listens on 127.0.0.1 alone and changes nothing. Every user of this machine can connect.
+    Ctrl-C ends it.
     """
     try:
         server = Server(port, Site(folder).answer)

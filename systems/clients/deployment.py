@@ -219,7 +219,8 @@ class ClientsDeployment:
                 why = await self._refusal(first, self.client_ports[0]) or why
             raise NotYet(f"no answer from {listed(silent)}: {why}")
         if leading is not None and len(leading) != 1:
-            raise NotYet(f"the nodes that say they lead are {listed(leading) or 'none'}")
+            both = f"{listed(leading)} each say that they lead"
+            raise NotYet(both if leading else "no node says that it leads")
         by = await self._progress(nodes)
         if missing := await self._not_ready(self):
             raise NotYet(missing)
