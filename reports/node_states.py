@@ -54,12 +54,13 @@ class NodeStates:
     The states of all nodes by time, and the time of the world at which the run began.
 
     `was_asked`: whether the system ever said who leads. `broken` counts lines that hold something
-    else.
+    else, and `left_out` the changes past STATES_MAX.
     """
 
     states: tuple[NodeState, ...] = ()
     began_unix_ns: int | None = None
     broken: int = 0
+    left_out: int = 0
 
     @property
     def was_asked(self) -> bool:
@@ -70,7 +71,7 @@ def read_states(lines: Iterable[bytes]) -> NodeStates:
     """The states that the lines of the file give, at most STATES_MAX."""
     decode = msgspec.json.Decoder(_Line).decode
     states: list[NodeState] = []
-    began_unix_ns, broken = None, 0
+    began_unix_ns, broken, left_out = None, 0, 0
     for text in lines:
         try:
             line = decode(text)
@@ -79,7 +80,9 @@ def read_states(lines: Iterable[bytes]) -> NodeStates:
             continue
         if line.kind == "clock":
             began_unix_ns = line.unix_ns
-        elif line.kind == "node" and line.node and len(states) < STATES_MAX:
+        elif line.kind == "node" and line.node and len(states) >= STATES_MAX:
+            left_out += 1
+        elif line.kind == "node" and line.node:
             states.append(
                 NodeState(
                     line.time,
@@ -93,7 +96,7 @@ def read_states(lines: Iterable[bytes]) -> NodeStates:
                 )
             )
     states.sort(key=lambda state: state.time_ns)
-    return NodeStates(tuple(states), began_unix_ns, broken)
+    return NodeStates(tuple(states), began_unix_ns, broken, left_out)
 
 
 def _name(text: str) -> str:

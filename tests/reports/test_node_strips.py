@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from dissever.harness.episodes import Effect, NodeChange
+from dissever.reports import Insight, render_html
 from dissever.reports.node_logs import LogsRead, logs_view
 from dissever.reports.node_roles import Seen, seen_by_asking, seen_by_simulation
-from dissever.reports.node_states import NodeStates, read_states
+from dissever.reports.node_states import STATES_MAX, NodeStates, read_states
 from dissever.reports.node_strips import SPANS_MAX, NodeStrips, node_strips, strips_data
 from dissever.reports.simulation import read_simulation
 from dissever.reports.timeline_view import Down
@@ -153,6 +155,20 @@ def test_both_sources_are_embedded_alike_and_what_has_no_room_is_counted() -> No
     assert strips_data(told)["reigns"] == [first | {"term": 4}]
     assert strips_data(asked).keys() == strips_data(told).keys()
     assert (told.left_out, many.left_out) == (0, 7)
+
+
+def test_page_says_what_of_the_record_is_not_in_it(invalid_run: Any) -> None:
+    many = read_states(state(i / 1000, "n1", "true").encode() for i in range(STATES_MAX + 3))
+    run, cut = invalid_run, replace(many, broken=2)
+    whole, part = (
+        render_html(run.subject, run.history, run.results, insight=Insight(states=each))
+        for each in (states(state(1, "n1", "true")), cut)
+    )
+
+    assert (len(many.states), many.left_out) == (STATES_MAX, 3)
+    assert "2 lines of nodes.jsonl could not be read." in part
+    assert "Only the first 20,000 changes of nodes.jsonl" in part
+    assert "of nodes.jsonl" not in whole
 
 
 def test_broken_lines_are_passed_over_and_counted() -> None:
