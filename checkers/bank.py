@@ -32,7 +32,7 @@ from dissever.harness.results import Anomaly, Budget, Result, Step, Verdict, Wro
 from dissever.harness.values import count_text, listed, quoted, shorten, show_ns
 
 WRONG_MAX: Final = 20
-"""Wrong reads that are told one by one; the count is exact."""
+"""Wrong reads that are listed one by one; the count is exact."""
 
 KINDS: Final[Mapping[str, str]] = {
     "unexpected-key": "has an account that there is not",

@@ -68,7 +68,7 @@ def cited(words: LastWords) -> Iterator[str]:
 
 def _of(log: NodeLog) -> LastWords:
     """The end of a log, without what stands before its last fatal line unless there is room."""
-    lines = log.last(2 * LINES_READ)
+    lines = log.last(2 * LINES_READ)  # More than are read: blank ones at the end do not count.
     while lines and not lines[-1][1].strip():
         lines.pop()
     lines = lines[-LINES_READ:]

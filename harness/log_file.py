@@ -28,7 +28,10 @@ HEAD_BYTES: Final = 4096
 BEFORE_BYTES: Final = 64
 AFTER_BYTES: Final = 448
 PARTS_MAX: Final = 1000
-"""Of a long line: its beginning, and around a word; of how many words."""
+"""
+What is kept of a long line: its first HEAD_BYTES, and of each of its first PARTS_MAX words the
+BEFORE_BYTES in front and the AFTER_BYTES from there on.
+"""
 
 CUT: Final = " … "
 """Stands where a part of a long line was left out."""

@@ -179,7 +179,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Waited(msgspec.Struct, frozen=True):
-    """How long was waited for something; `what` completes "the run was …"."""
+    """For how long a run waited for something; `what` completes "the run was …"."""
 
     what: str
     took_ns: int

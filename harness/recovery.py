@@ -155,9 +155,9 @@ class Recovery:
             return None, {"skipped": "the system offers no dump"}
         nodes = self._deployment.cluster.nodes
         with waiting(f"comparing the replicas of {listed(nodes)}", self._limit_s):
-            return await self._compared(self._deployment, since)
+            return await self._compare_until_equal(self._deployment, since)
 
-    async def _compared(
+    async def _compare_until_equal(
         self, deployment: Replicas, since: str
     ) -> tuple[bool | None, Mapping[str, Any]]:
         loop = asyncio.get_running_loop()

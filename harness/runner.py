@@ -326,7 +326,7 @@ async def _reseeding(
 
 
 def _ignore(_: object) -> None:
-    """Nobody is shown it."""
+    """For an observer that does not show it."""
 
 
 async def _prepare(

@@ -146,7 +146,8 @@ def being_made(run: Path) -> Iterator[None]:
     """
     Let others see that this run is being made, judged or removed, as long as the block lasts.
 
-    It waits for who looks at the run now. A file system without locks is no reason not to run.
+    It waits while another process holds the lock, as `is_being_made` does for a moment. A file
+    system without locks is no reason not to run.
     """
     descriptor = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -7,8 +7,8 @@ where the harness asks whether the system has come back. So the first or the las
 
 An operation belongs to one of the three at most. It is *before* if it had completed when the fault
 began, *during* if it was pending at some time in between, and *after* if it was invoked after the
-healing. So what a fault does to an operation is never told of the time before it. An operation
-that never completed counts where it was invoked.
+healing. So an operation that a fault may have delayed never counts in the window before it. An
+operation that never completed counts where it was invoked.
 
 Source: jepsen-io/jepsen#594 asks for latencies under faults, palantir/atlasdb#1359 for the time to
 recover after each.
@@ -176,7 +176,8 @@ class _Answers:
                 value * NS_PER_US
                 for value in self._ranks.smallest(
                     [-(-ok * percent // 100) for percent in (50, 99)],
-                    *(ok_first, ok_last),
+                    ok_first,
+                    ok_last,
                     more=ok_more,
                     without=ok_without,
                 )

@@ -13,7 +13,7 @@ machine always gives the same faults.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from dissever.harness.cluster.backends import Backend
 from dissever.harness.missing import Missing
@@ -40,10 +40,10 @@ _SIMULATED: Final = (
     "replace-member",
 )
 
-Lacks = Mapping[type, str]
+Lacks: TypeAlias = Mapping[type, str]
 """As `harness.system.Lacks` says."""
 
-Machine = Callable[[Fault, Backend], Missing | None]
+Machine: TypeAlias = Callable[[Fault, Backend], Missing | None]
 """Why this machine cannot inject a fault there, or None."""
 
 

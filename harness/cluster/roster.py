@@ -18,7 +18,7 @@ _Answer = TypeVar("_Answer")
 
 
 def note_start(exits: list[Exit], node: str, incarnation: int, now_ns: int) -> None:
-    """Write a start into the end of the incarnation before it, unless one is there already."""
+    """Note the time of a start in the end of the incarnation before, unless one is there."""
     for place, end in enumerate(exits):
         if end.node == node and end.incarnation == incarnation - 1 and end.next_ns is None:
             exits[place] = replace(end, next_ns=now_ns)
@@ -52,7 +52,7 @@ class Roster:
         log.log(level, words, end.node, end.incarnation, end.exit_status)
 
     def begun(self, node: str, status: NodeStatus) -> NodeStatus:
-        """A start has been answered by this: the end before it hears when."""
+        """Note when a start was answered with this status, in the end of the process before it."""
         note_start(self.exits, node, status.incarnation, clock_ns()())
         return status
 

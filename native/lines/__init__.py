@@ -2,8 +2,8 @@
 Which lines of a text hold one of some words, found in C in one pass.
 
 The one decision that is not obvious: it finds lines and judges none. What a line means is decided
-by an expression on the line alone, so C has no part in a verdict but to pass over lines that hold
-none of the words.
+by an expression on the line alone. The only part that C has in a verdict is to pass over lines that
+hold none of the words.
 
 Source: `lines.h`.
 """

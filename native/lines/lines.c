@@ -7,12 +7,14 @@ _Static_assert(sizeof(((struct lines_words *)0)->words) == LINES_WORDS_MAX * LIN
                "each word has its bytes");
 _Static_assert(sizeof(((struct lines_words *)0)->jumps) == LINES_BLOCKS, "each block has a jump");
 
-static uint32_t block(const uint8_t *two) {
+static uint32_t block(const uint8_t *two)
+{
     return ((uint32_t)two[0] << 4 ^ (uint32_t)two[1]) & (LINES_BLOCKS - 1);
 }
 
 int32_t lines_prepare(struct lines_words *words, const uint8_t *text, const int32_t *sizes,
-                      int32_t words_n) {
+                      int32_t words_n)
+{
     if (words_n < 1 || words_n > LINES_WORDS_MAX)
         return -1;
     words->words_n = words_n;
@@ -39,7 +41,8 @@ int32_t lines_prepare(struct lines_words *words, const uint8_t *text, const int3
     return 0;
 }
 
-static int is_word(const struct lines_words *words, const uint8_t *at, int64_t room) {
+static int is_word(const struct lines_words *words, const uint8_t *at, int64_t room)
+{
     for (int32_t i = 0; i < words->words_n; i++) {
         const uint8_t *word = words->words + i * LINES_WORD_BYTES_MAX;
         if (words->sizes[i] <= room && *at == *word &&
@@ -50,7 +53,8 @@ static int is_word(const struct lines_words *words, const uint8_t *at, int64_t r
 }
 
 /* Count the line feeds in [from, to); `last` becomes the byte after the last of them. */
-static int64_t count_feeds(const uint8_t *text, int64_t from, int64_t to, int64_t *last) {
+static int64_t count_feeds(const uint8_t *text, int64_t from, int64_t to, int64_t *last)
+{
     int64_t count = 0;
     while (from < to) {
         const uint8_t *feed = memchr(text + from, '\n', (size_t)(to - from));
@@ -65,7 +69,8 @@ static int64_t count_feeds(const uint8_t *text, int64_t from, int64_t to, int64_
 
 int64_t lines_find(const struct lines_words *words, const uint8_t *text, int64_t bytes,
                    int64_t from, int32_t each, struct lines_hit *hits, int64_t hits_max,
-                   int64_t *next, int64_t *feeds) {
+                   int64_t *next, int64_t *feeds)
+{
     int64_t found = 0, counted = from, start = from, at = from;
     const int64_t shortest = words->shortest;
     while (start > 0 && text[start - 1] != '\n') /* a search that goes on inside a line */

@@ -45,6 +45,10 @@ def test_the_first_in_time_is_named_and_the_others_are_counted(history: Notation
     assert len(result.anomalies) == 20
     assert result.why.endswith("; 30 more")
     assert result.details["violations"] == 31
+    assert result.details["moments"][:2] == [
+        {"node": "n1", "time_ns": 5},
+        {"node": None, "time_ns": 10},
+    ]
     assert len(result.details["moments"]) == len(result.anomalies)
 
 

@@ -137,7 +137,7 @@ def test_fault_of_which_clients_saw_nothing_has_no_windows() -> None:
     assert (found.first_ok_ns, found.recovered_ns) == (40 * MS, 20 * MS)
 
 
-def test_other_faults_in_a_window_are_counted_and_the_cut_of_the_end_too() -> None:
+def test_other_faults_in_a_window_are_counted() -> None:
     found = around("""
         0   0 invoke read
         1   0 ok     read
