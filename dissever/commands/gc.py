@@ -176,7 +176,8 @@ def _is_agreed(*, is_json: bool) -> bool:
         click.UsageError: When there is nobody to ask.
     """
     if is_json or not sys.stdin.isatty():
-        raise click.UsageError("nobody can be asked here: --yes removes, --dry-run only says what")
+        why = "--json asks no question" if is_json else "there is no terminal to ask on"
+        raise click.UsageError(f"{why}: use --yes to remove, or --dry-run to list what would go")
     return click.confirm("Remove them?", default=False, err=True)
 
 

@@ -61,7 +61,7 @@ class Node(msgspec.Struct, frozen=True):
     A node, and the last lines of its log.
 
     `state` is what a fault did to it, or what its process is; empty: it is up. `leads` is None, and
-    `starts` 0, where nobody knows.
+    `starts` 0, where it is not known.
     """
 
     name: str

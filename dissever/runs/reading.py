@@ -122,7 +122,7 @@ def _decoded(
 
 
 def _series(run: int, stored: Stored, troubles: list[str]) -> Series:
-    """The history in stretches of a hundredth of its duration, of 1 s where nobody knows it."""
+    """The history in stretches of a hundredth of its duration, of 1 s where it is not known."""
     duration_ns = int((stored.duration_s or STRETCHES) * 1e9)
     series = Series(max(1_000_000, duration_ns // STRETCHES))
     follower = Follower(series.hear)

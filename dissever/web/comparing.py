@@ -112,7 +112,7 @@ def view(a: Whole, b: Whole) -> View:
 def _sentence(a: Whole, b: Whole) -> str:
     """What a reader wants to know first."""
     if a.plan is None or b.plan is None:
-        return "The plan of a run cannot be read, so nobody can say whether they tested the same."
+        return "The plan of a run cannot be read, so it is not known whether they tested the same."
     ours, theirs = a.plan.options, b.plan.options
     parts = ["Same seed" if ours.seed == theirs.seed else "Different seeds"]
     parts.append(
