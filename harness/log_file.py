@@ -10,13 +10,13 @@ what stands around each word that was searched for.
 from __future__ import annotations
 
 import os
-import stat
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from dissever.harness.files import open_file
 from dissever.native.lines import Words
 
 CHUNK_BYTES: Final = 1 << 20
@@ -146,11 +146,7 @@ class LogFile:
 
     def _open(self) -> BinaryIO:
         """The file: nothing that a node put there instead is followed or waited for."""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError(0, "it is no file")
-        return os.fdopen(descriptor, "rb", buffering=0)
+        return os.fdopen(open_file(self.path, follows_links=False), "rb", buffering=0)
 
     def _blocks(self) -> Iterator[tuple[bytes, bool, bool]]:
         """

@@ -17,7 +17,6 @@ import hashlib
 import itertools
 import os
 import shutil
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import BufferedReader
@@ -27,6 +26,7 @@ from typing import TypeVar
 import msgspec
 
 from dissever.harness.cluster import Exit
+from dissever.harness.files import open_file
 from dissever.harness.history import Event
 from dissever.harness.plan import Kept, Options, Outcome, Plan, check_options
 from dissever.harness.references import label
@@ -338,12 +338,8 @@ def _kept(path: Path) -> Kept:
 
 
 def _opened(path: Path) -> BufferedReader:
-    """A file. Raises OSError for a pipe, too: a node may have put one there, and it never ends."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(0, "it is no file")
-    return os.fdopen(descriptor, "rb")
+    """A file. Raises OSError as `open_file`."""
+    return os.fdopen(open_file(path, follows_links=True), "rb")
 
 
 def _read_json(path: Path, kind: type[_Read]) -> _Read:
