@@ -80,7 +80,7 @@ def _anomaly(violation: Violation) -> Anomaly:
     summary = f"{violation.name}{where} at {when}: {violation.text}"
     steps = [Step(f"{violation.text}{where}, at {when}")]
     if asked := INVARIANTS.get(violation.name):
-        steps.append(Step(f"but {asked}"))
+        steps.append(Step(f"the invariant is: {asked}"))
     return Anomaly(name=violation.name, summary=summary, indices=(), steps=tuple(steps))
 
 

@@ -19,6 +19,9 @@ LEADER: Final = "leader"
 UNKNOWN: Final = "unknown"
 """The node was asked, and did not answer in time."""
 
+DOES_NOT_RUN: Final = "none"
+"""What a simulation says of a server that does not run."""
+
 _SNAPSHOT: Final = re.compile(r"snapshot-(\d+)-(\d+)\b")
 _INSTALLED: Final = "installed"
 

@@ -8,12 +8,12 @@ and snapshots from a simulation, or else from whoever asked the nodes (node_role
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from dissever.harness.episodes import Effect, NodeChange
 from dissever.reports.node_logs import LogsView
-from dissever.reports.node_roles import LEADER, Reign, Seen
+from dissever.reports.node_roles import DOES_NOT_RUN, LEADER, UNKNOWN, Reign, Seen
 from dissever.reports.timeline_view import Down
 
 SPANS_MAX: Final = 2000
@@ -81,6 +81,7 @@ def node_strips(
         has_ends: Whether the ends that nobody asked for say which node each was of.
     """
     pauses = tuple(_paused(nodes, changes, end_ns))
+    seen = replace(seen, reigns=tuple(_with_a_process(seen.reigns, downs)))
     rows = []
     for node in nodes:
         led = [each for each in seen.reigns if each.node == node and each.role == LEADER]
@@ -134,6 +135,19 @@ def _span(stretch: Stretch | Reign) -> dict[str, Any]:
         "start": stretch.start_ns // 1000,
         "end": stretch.end_ns // 1000,
     }
+
+
+def _with_a_process(reigns: Sequence[Reign], downs: Sequence[Down]) -> Iterator[Reign]:
+    """Without the time in which a node had no process: it has no role then, whatever it said."""
+    for reign in reigns:
+        begin_ns = reign.start_ns
+        for down in downs if reign.role not in (UNKNOWN, DOES_NOT_RUN) else ():
+            if down.node == reign.node and down.start_ns < reign.end_ns and down.end_ns > begin_ns:
+                if down.start_ns > begin_ns:
+                    yield replace(reign, start_ns=begin_ns, end_ns=down.start_ns)
+                begin_ns = down.end_ns
+        if begin_ns < reign.end_ns or begin_ns == reign.start_ns:
+            yield replace(reign, start_ns=begin_ns)
 
 
 def _paused(nodes: Sequence[str], changes: Sequence[NodeChange], end_ns: int) -> Iterator[Stretch]:

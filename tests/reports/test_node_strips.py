@@ -56,6 +56,21 @@ def simulated(*lines: bytes) -> Seen:
     return seen_by_simulation(read_simulation(lines), ("n1", "n2"), end_ns=END_NS)
 
 
+def test_a_node_without_a_process_does_not_lead() -> None:
+    seen = states(state(0, "n1", "true"), state(9, "n1", "false"))
+    downs = (
+        Down("n1", 2 * S, 3 * S, is_asked=False, is_back=True, what="it ended"),
+        Down("n2", 4 * S, 5 * S, is_asked=True, is_back=True, what="it was killed"),
+        Down("n1", 8 * S, 12 * S, is_asked=True, is_back=True, what="it was killed"),
+    )
+
+    made = strips(seen, downs=downs)
+
+    led = [(each.start_ns // S, each.end_ns // S) for each in made.seen.reigns]
+    assert led == [(0, 2), (3, 8)]
+    assert (made.rows[0].led_ns, made.rows[0].reigns) == (7 * S, 2)
+
+
 def test_reigns_last_until_another_answer_or_the_end() -> None:
     seen = states(
         state(1, "n1", "true"), state(2, "n2", "false"), state(5, "n1", "false"),
