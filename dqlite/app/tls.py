@@ -17,8 +17,24 @@ from typing import Any, ClassVar
 from dqlite.app.proxy import keep_alive
 from dqlite.app.transport import DIAL_TIMEOUT_S
 from dqlite.client import addresses
-from dqlite.client.connection import Attach
+from dqlite.client.connection import Attach, dial_address
 from dqlite.errors import NodeError
+
+
+class _Listening(socket.socket):
+    """
+    A socket of asyncio that is read to its end also if the peer has closed before a write.
+
+    asyncio closes a connection when a write fails, and drops what has come by then. In TLS 1.3 that
+    is where a server says why it refuses our certificate. A read of such a connection gives these
+    bytes first and then its end, so no failure is lost.
+    """
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        try:
+            return super().send(data, flags)
+        except ConnectionError:
+            return len(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +69,23 @@ class Tls:
 
     async def dial_async(self, address: str) -> Attach:
         """Return what attaches a protocol to such a connection."""
-        host, port = _split(address)
+        host, _ = _split(address)
 
         async def attach(factory: Any) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
-            opened = await asyncio.get_running_loop().create_connection(
-                factory,
-                host,
-                port,
-                ssl=self.dial_context,
-                server_hostname=self.server_name or host,
-                ssl_handshake_timeout=DIAL_TIMEOUT_S,
-            )
-            keep_alive(opened[0].get_extra_info("socket"))
-            return opened
+            connection = _Listening(fileno=(await dial_address(address)).detach())
+            try:
+                connection.setblocking(False)
+                keep_alive(connection)
+                return await asyncio.get_running_loop().create_connection(
+                    factory,
+                    sock=connection,
+                    ssl=self.dial_context,
+                    server_hostname=self.server_name or host,
+                    ssl_handshake_timeout=DIAL_TIMEOUT_S,
+                )
+            except BaseException:
+                connection.close()
+                raise
 
         return attach
 

@@ -95,6 +95,23 @@ def test_refusal_after_the_handshake_is_heard_however_late_the_first_request_com
         asyncio.run(ask())
 
 
+@pytest.mark.parametrize("stranger", ["has-no-certificate", "is-signed-by-somebody-else"])
+def test_refusal_that_comes_between_a_look_and_the_first_write_is_heard(
+    secure: str, certificates: Path, monkeypatch: pytest.MonkeyPatch, stranger: str
+) -> None:
+    tls, _ = strangers(certificates)[stranger]
+    monkeypatch.setattr("dqlite.client.connection._TURNS_TO_HEAR", 0)  # the look sees nothing
+
+    async def ask() -> None:
+        dial = tls.dial_async
+        async with await dqlite.Client.connect(secure, dial=dial, timeout_s=PATIENCE_S) as client:
+            time.sleep(0.1)  # noqa: ASYNC251 - the loop sees nothing of what comes meanwhile
+            await client.leader()
+
+    with pytest.raises(dqlite.NotTrusted):
+        asyncio.run(ask())
+
+
 def test_plain_connection_to_a_node_with_tls_ends_in_time(secure: str) -> None:
     with pytest.raises(dqlite.NoLeader, match=secure):
         dqlite.connect(secure, "app", timeout_s=1)
