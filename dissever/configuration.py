@@ -33,6 +33,7 @@ __all__ = [
     "Configuration",
     "Keys",
     "find",
+    "here",
     "is_in_force",
     "near",
     "read",
@@ -253,6 +254,14 @@ def _near_reference(value: str | bool, directory: Path) -> str | bool:
 def _is_path(reference: str) -> bool:
     file, _, _ = reference.partition(":")
     return file.endswith(_REFERENCES) or reference.startswith(("./", "../"))
+
+
+def here() -> str:
+    """The current directory; empty where it is gone."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return ""
 
 
 def near(path: Path) -> str:

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from dissever import planning
+from dissever.configuration import here
 from dissever.harness import store
 from dissever.harness.client import Nemesis
 from dissever.harness.history import Event
@@ -101,14 +102,14 @@ class Run:
     @property
     def repeat(self) -> str:
         """The command line that repeats the run."""
-        return self.plan.command
+        return self.judged.subject.repeat()
 
     @property
     def explanation(self) -> str:
         """The verdict and the first anomaly in words, the report's path, and how to repeat it."""
         judged = self.judged
         text = summary(
-            judged.subject,
+            judged.subject.seen_from(here()),
             judged.history,
             judged.results,
             self.page,
@@ -221,7 +222,7 @@ def with_plan_file(options: Options, directory: Path) -> Options:
     """A plan that came from no file is written to one, so that the run can be repeated."""
     if not options.script or options.script_path:
         return options
-    path = directory / store.PLAN_TEXT
+    path = directory.absolute() / store.PLAN_TEXT
     path.write_text(options.script, encoding="utf-8")
     return msgspec.structs.replace(options, script_path=str(path))
 

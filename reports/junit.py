@@ -114,7 +114,7 @@ def _properties(
         "fail": found.fail,
         "info": found.info,
         "report": report_path,
-        "command": subject.command,
+        "command": subject.repeat(),
         **_of_faults(results),
     }
 
@@ -145,7 +145,7 @@ def _case(subject: Subject, case: Result, report_path: str) -> ET.Element:
     paragraphs = [case.why, *shown, *([f"and {omitted} more"] if omitted else [])]
     if case.verdict is Verdict.UNKNOWN:
         paragraphs.append(DOES_NOT_MEAN[Verdict.UNKNOWN])
-    paragraphs.append(f"report: {report_path}\nrepeat: {subject.command}")
+    paragraphs.append(f"report: {report_path}\nrepeat: {subject.repeat()}")
     problem.text = _clean("\n\n".join(paragraphs))
     return element
 

@@ -21,6 +21,7 @@ import msgspec
 from rich.console import Console
 
 from dissever.commands import github
+from dissever.configuration import here
 from dissever.harness.values import printable
 from dissever.judging import Judged
 from dissever.reports import EXIT_FAILED, EXIT_STATUS, Entry, entry, overview, summary
@@ -57,24 +58,30 @@ def hushed() -> Iterator[None]:
         log.setLevel(before)
 
 
-def program() -> str:
-    """How the reader can start dissever from where they stand: its name, or the path to it."""
+def program(*, is_near: bool = True) -> str:
+    """
+    How the reader can start dissever from where they stand: its name, or the path to it.
+
+    Args:
+        is_near: Whether they stand in the current directory, so that the path may start there.
+    """
     own = Path(sys.argv[0])
     if own.name != NAME or not own.is_file():
-        return f"{shlex.quote(_near(Path(sys.executable)))} -m {NAME}"
+        return f"{shlex.quote(_path(Path(sys.executable), is_near=is_near))} -m {NAME}"
     found = shutil.which(NAME)
     if found is not None and Path(found).samefile(own):
         return NAME
-    return shlex.quote(_near(own))
+    return shlex.quote(_path(own, is_near=is_near))
 
 
-def _near(path: Path) -> str:
+def _path(path: Path, *, is_near: bool) -> str:
     """Relative to the current directory, if it is inside; as it is where that directory is gone."""
     try:
-        absolute, here = path.absolute(), Path.cwd()
+        absolute = path.absolute()
     except FileNotFoundError:
         return str(path)
-    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
+    is_inside = is_near and absolute.is_relative_to(here())
+    return str(absolute.relative_to(here())) if is_inside else str(absolute)
 
 
 def say(text: object) -> None:
@@ -104,20 +111,21 @@ def _escape(character: str) -> str:
 
 def print_verdict(judged: Judged, page: Path | None, run: Path | None = None) -> None:
     """The summary of what was judged, with commands that work from here."""
+    subject = judged.subject.seen_from(here())
     text = summary(
-        judged.subject,
+        subject,
         judged.history,
         judged.results,
         page,
         judged.figures,
         run=run,
-        program=program(),
+        program=program(is_near=not subject.directory),
     )
     Console().print(text, highlight=False, soft_wrap=True)
 
 
 def entry_of(judged: Judged, directory: Path, page: Path | None) -> Entry:
-    """A run that was judged, for an overview of several, with a command that works from here."""
+    """A run that was judged, for an overview of several, with a command that works anywhere."""
     return entry(
         judged.subject,
         judged.history,
@@ -125,7 +133,7 @@ def entry_of(judged: Judged, directory: Path, page: Path | None) -> Entry:
         judged.figures,
         directory=str(directory),
         page=None if page is None else str(page),
-        program=program(),
+        program=program(is_near=not judged.subject.directory),
     )
 
 

@@ -190,7 +190,7 @@ def _run(make: _Spans, subject: Subject, results: Results | None, end_ns: int) -
         "dissever.verdict": None if verdict is None else verdict.word,
         "dissever.why": None if results is None else results.why,
         "dissever.signature": (results.signature if results else "") or None,
-        "dissever.repeat": subject.command or None,
+        "dissever.repeat": subject.repeat() or None,
         "dissever.faults": list(subject.faults),
     }
     return make.made(

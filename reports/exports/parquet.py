@@ -181,7 +181,7 @@ def _schema(pyarrow: Any, record: Record, columns: Sequence[Column]) -> Any:
         "workload": subject.workload,
         "seed": "" if subject.seed is None else str(subject.seed),
         "started": subject.started,
-        "repeat": subject.command,
+        "repeat": subject.repeat(),
         "verdict": "" if results is None else results.verdict.word,
         "history_sha256": record.digest,
     }

@@ -286,7 +286,7 @@ def _other_data(subject: Subject, results: Results | None) -> dict[str, Any]:
         "faults": ", ".join(subject.faults),
         "seed": subject.seed,
         "started": subject.started,
-        "repeat": subject.command,
+        "repeat": subject.repeat(),
         "verdict": None if results is None else results.verdict.word,
         "why": None if results is None else results.why,
     }
