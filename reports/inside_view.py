@@ -40,13 +40,32 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """
+    A server when an invariant broke, at the index that the invariant is about.
+
+    `entry` is what its log held there; without one, `lacks` says why. `differs`: it is another
+    entry than that of the server which broke the invariant. `disk` says whether the entry was on
+    the disk. All of it is empty, or None, when the invariant is about no index.
+    """
+
+    node: str
+    is_named: bool
+    state: State | None
+    entry: LogEntry | None
+    lacks: str
+    differs: bool
+    disk: str
+
+
+@dataclass(frozen=True, slots=True)
 class ViolationView:
-    """A broken invariant; `rows` is empty when no log was written, `states` stands for it then."""
+    """A broken invariant; `rows` is empty when no log was written, and tells nothing new of one."""
 
     violation: Violation
+    servers: tuple[Server, ...]
     nodes: tuple[str, ...]
     rows: tuple[Row, ...]
-    states: tuple[tuple[str, State | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +103,49 @@ def _take(left: list[Violation], anomaly: Anomaly) -> Violation | None:
 
 
 def violation_view(violation: Violation, simulation: Simulation) -> ViolationView:
-    """The logs of a broken invariant, an index a row, and what every server held then."""
-    nodes = tuple(node for node, entries in violation.logs.items() if entries)
+    """What every server held when an invariant broke, and the logs, an index a row."""
+    names = tuple(dict.fromkeys((*simulation.nodes, *violation.logs)))
+    nodes = tuple(node for node in names if violation.logs.get(node))
     held = {node: {entry.index: entry for entry in violation.logs[node]} for node in nodes}
     indices = sorted({index for entries in held.values() for index in entries})
     held_then = simulation.states_at(max(0, violation.time_ns))
-    states = tuple((node, held_then.get(node)) for node in simulation.nodes)
+    at = violation.index
+    entries = {node: of_node.get(at) for node, of_node in held.items()} if at is not None else {}
     return ViolationView(
         violation,
+        tuple(
+            _server(node, held_then.get(node), violation, entries) for node in names
+        ),
         nodes,
         tuple(_row(index, violation.index, [held[node].get(index) for node in nodes])
               for index in indices),
-        states,
     )  # fmt: skip
+
+
+def _server(
+    node: str, state: State | None, violation: Violation, entries: Mapping[str, LogEntry | None]
+) -> Server:
+    index, is_named = violation.index, node == violation.node
+    if index is None:
+        return Server(node, is_named, state, None, "", differs=False, disk="")
+    entry, accused = entries.get(node), entries.get(violation.node)
+    differs = entry is not None and accused is not None and entry != accused
+    if entry is None:
+        lacks = _lacks(state, index, is_written=node in entries)
+        return Server(node, is_named, state, None, lacks, differs=False, disk="")
+    disk = "not known"
+    if state is not None:
+        disk = "yes" if state.stored >= index else f"no: its disk ends at {state.stored}"
+    return Server(node, is_named, state, entry, "", differs=differs, disk=disk)
+
+
+def _lacks(state: State | None, index: int, *, is_written: bool) -> str:
+    """Why a server has no entry to show at an index."""
+    if state is not None and state.last < index:
+        return f"nothing: its log ends at {state.last}"
+    if state is not None and state.snapshot >= index:
+        return f"in its snapshot, which ends at {state.snapshot}"
+    return "nothing" if is_written else "not recorded"
 
 
 def _row(index: int, named: int | None, entries: Sequence[LogEntry | None]) -> Row:

@@ -28,7 +28,8 @@ def render(template: str, **values: Any) -> bytes:
 @cache
 def style() -> bytes:
     """The style of the report, then our own."""
-    return (REPORT_PAGE / "report.css").read_bytes() + (PAGE / "serve.css").read_bytes()
+    parts = (REPORT_PAGE / "report.css", REPORT_PAGE / "widths.css", PAGE / "serve.css")
+    return b"".join(part.read_bytes() for part in parts)
 
 
 @cache

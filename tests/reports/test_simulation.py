@@ -12,7 +12,7 @@ import pytest
 from dissever.harness.results import Anomaly, Result, Results, Verdict, merge
 from dissever.reports import Insight, lamport, read_insight, render_html, simulation
 from dissever.reports.curve import HEIGHT, WIDTH, curve_of
-from dissever.reports.inside_view import inside_views
+from dissever.reports.inside_view import inside_views, violation_view
 from dissever.reports.lamport import Span, choose_messages, choose_states, embedded_simulation
 from dissever.reports.packing import packed_bytes
 from dissever.reports.simulation import LINES_MAX, Message, Simulation, State, read_simulation
@@ -141,7 +141,7 @@ def test_violation_before_the_run_keeps_its_time_and_shows_its_beginning(invalid
 
     assert view.violation is not None
     assert view.violation.violation.time_ns == -5
-    assert view.violation.states[0][1] is not None
+    assert view.violation.servers[0].state is not None
     assert view.span.start_ns == 0
     assert view.span.end_ns > 0
 
@@ -245,9 +245,44 @@ def test_logs_stand_side_by_side_and_what_differs_is_marked(
     odd = [(row.index, row.is_named, [cell.is_odd for cell in row.cells])
            for row in shown.violation.rows]  # fmt: skip
     assert odd == [(11, False, [False, False]), (12, True, [True, True])]
-    held = dict(shown.violation.states)
+    held = {server.node: server.state for server in shown.violation.servers}
     assert held["n2"] is not None
     assert held["n2"].role == "leader"
+
+
+def test_entry_of_each_server_says_whether_it_is_on_its_disk(invalid_run: Any) -> None:
+    def server(node: str, **state: int) -> dict[str, Any]:
+        return {**SERVER, "time": 1, "node": node, "first": 1, **state}
+
+    logs = {"n1": [[2, 5, "read"]], "n2": [[2, 3, "write"]], "n3": [[2, 5, "read"]]}
+    found = read(
+        server("n1", last=2, stored=2),
+        server("n2", last=4, stored=4),
+        server("n3", last=2, stored=1),
+        server("n4", last=1, stored=1),
+        server("n5", last=9, stored=9, snapshot=8),
+        {"time": 3, "kind": "violation", "node": "n1", "name": "durability", "index": 2,
+         "logs": logs},
+    )  # fmt: skip
+    shown = violation_view(found.violations[0], found)
+
+    assert [(each.node, each.differs, each.disk, each.lacks) for each in shown.servers] == [
+        ("n1", False, "yes", ""),
+        ("n2", True, "yes", ""),
+        ("n3", False, "no: its disk ends at 1", ""),
+        ("n4", False, "", "nothing: its log ends at 1"),
+        ("n5", False, "", "in its snapshot, which ends at 8"),
+    ]
+
+
+def test_broken_rule_without_an_index_claims_nothing_of_entries() -> None:
+    found = read(
+        {**SERVER, "time": 1},
+        {"time": 3, "kind": "violation", "node": "n1", "name": "election-safety"},
+    )
+    (server,) = violation_view(found.violations[0], found).servers
+
+    assert (server.entry, server.lacks, server.disk, server.differs) == (None, "", "", False)
 
 
 def test_log_that_differs_from_most_is_the_odd_one(invalid_run: Any) -> None:
