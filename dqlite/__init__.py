@@ -52,7 +52,7 @@ from dqlite.errors import (
 if TYPE_CHECKING:
     from dqlite import aio
     from dqlite.app.app import App
-    from dqlite.app.backup import backup, restore
+    from dqlite.app.backup import backup
     from dqlite.app.health import HealthReport
     from dqlite.app.roles import RolesConfig
     from dqlite.app.tls import Tls, simple_tls_config
@@ -114,7 +114,8 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "app.app": ("App",),
-    "app.backup": ("backup", "restore"),
+    "app.backup": ("backup",),
+    "app.restoration": ("restore",),
     "app.health": ("HealthReport",),
     "app.roles": ("RolesConfig",),
     "app.tls": ("Tls", "simple_tls_config"),

@@ -19,10 +19,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from dqlite.app.background import Background
-from dqlite.app.backup import backup, restore
+from dqlite.app.backup import backup
 from dqlite.app.caretaker import Caretaker, Hook, Timing, probe
 from dqlite.app.directory import Directory
 from dqlite.app.health import HealthReport, diagnose
+from dqlite.app.restoration import restore
 from dqlite.app.roles import RolesConfig
 from dqlite.app.transport import Gateway, Transport
 from dqlite.client.blocking import BlockingClient
@@ -297,13 +298,19 @@ class App:
         self, name: str, path: str | os.PathLike[str], *, timeout_s: float = BACKUP_TIMEOUT_S
     ) -> None:
         """
-        Fill an empty database from an SQLite file or a script of SQL, in one transaction.
+        Fill an empty database from an SQLite file or a script of SQL.
 
-        See `dqlite.app.backup.restore`. Raises NoLeader if there is none in time.
+        A large file goes in parts, across changes of the leader. See `dqlite.restore`. Raises
+        NoLeader if there is none in time.
         """
-        with self.leader(timeout_s) as client:
+
+        def leader() -> BlockingClient:
+            client = self.leader(timeout_s)
             client.timeout_s = timeout_s
-            restore(client, name, path)
+            return client
+
+        with leader() as client:
+            restore(client, name, path, next_leader=leader)
 
     def serve(self, connection: socket.socket) -> None:
         """

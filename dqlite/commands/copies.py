@@ -4,7 +4,11 @@ from pathlib import Path
 
 import click
 
+from dqlite.client.blocking import BlockingClient
 from dqlite.commands.servers import Cluster, cluster_options
+
+ELECTION_S = 60.0
+"""How long the next leader is waited for, when one was lost in the middle of a restoration."""
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -41,14 +45,18 @@ def restore(cluster: Cluster, database: str, file: Path) -> None:
     Fill DATABASE, which is new or empty, from FILE: an SQLite file, or a script of SQL.
 
     A script, or a file up to 2 MiB, is committed in one transaction or not at all. A larger file is
-    restored in parts; if that is interrupted, run it again.
+    restored in parts, which go on with the next leader if one is lost. If the command is
+    interrupted or fails, run it again.
 
     \b
     Examples:
       dqlite restore -s 127.0.0.1:9001 demo demo.db
       dqlite restore -s 127.0.0.1:9001 demo dump.sql
     """
-    from dqlite.app import backup as copies
+    from dqlite.app import restoration
+
+    def next_leader() -> BlockingClient:
+        return cluster.leader(ELECTION_S)
 
     with cluster.leader() as leader:
-        copies.restore(leader, database, file)
+        restoration.restore(leader, database, file, next_leader=next_leader)

@@ -48,9 +48,14 @@ class Cluster:
         )
         self._connector = BlockingConnector(store, options)
 
-    def leader(self) -> BlockingClient:
-        """Connect to the leader; the caller closes. Raises NoLeader when there is none in time."""
-        return self._connector.connect(timeout_s=self._timeout_s)
+    def leader(self, search_s: float | None = None) -> BlockingClient:
+        """
+        Connect to the leader; the caller closes. Raises NoLeader when there is none in time.
+
+        Args:
+            search_s: How long it is looked for; None: as long as a request may take.
+        """
+        return self._connector.connect(timeout_s=search_s or self._timeout_s)
 
     def node(self, address: str) -> BlockingClient:
         """Connect to one node; the caller closes. Raises NotSent when it does not answer."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dqlite.app.backup import backup, restore
+from dqlite.app.backup import backup
+from dqlite.app.restoration import restore
 from dqlite.errors import Abandoned, BackupError, ConnectionLost, DqliteError, StatementError
 from dqlite.wire import schema
 from tests.dqlite.app.clusters import Apps
@@ -113,8 +114,8 @@ def test_file_goes_through_a_cluster_and_comes_back_the_same(
 def test_large_file_is_restored_in_parts(
     app: Any, original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dqlite.app.backup.PART_BYTES", 4096)
-    monkeypatch.setattr("dqlite.app.backup.BATCH_BYTES_MAX", 1024)
+    monkeypatch.setattr("dqlite.app.filling.PART_BYTES", 4096)
+    monkeypatch.setattr("dqlite.app.restoration.BATCH_BYTES_MAX", 1024)
     app.restore("parts", original)
     app.backup("parts", tmp_path / "copy.db")
 
@@ -124,9 +125,10 @@ def test_large_file_is_restored_in_parts(
 def test_restoration_in_parts_that_is_interrupted_begins_again(
     app: Any, original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dqlite.app.backup.PART_BYTES", 4096)
+    monkeypatch.setattr("dqlite.app.filling.PART_BYTES", 4096)
+    monkeypatch.setattr("dqlite.app.filling.PAUSE_S", 0)
     with monkeypatch.context() as interrupted:
-        interrupted.setattr("dqlite.app.backup._Filling._finish", lost_connection)
+        interrupted.setattr("dqlite.app.filling.Parts._finish", lost_connection)
         with pytest.raises(BackupError, match="again is incomplete, restore it again"):
             app.restore("again", original)
     app.backup("again", tmp_path / "half.db")
@@ -147,7 +149,7 @@ def lost_connection(_: object) -> None:
 def test_rows_of_a_large_file_that_name_no_parent_are_refused(
     app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dqlite.app.backup.PART_BYTES", 4096)
+    monkeypatch.setattr("dqlite.app.filling.PART_BYTES", 4096)
     path = tmp_path / "orphans.db"
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE child (id, parent REFERENCES parents(id))")
