@@ -74,7 +74,7 @@ PAGE = Path(__file__).parent / "page"
 SCRIPTS = sorted(PAGE.glob("*.js"), key=lambda script: (script.stem == "main", script))
 # What the whole page shares stands before what belongs to a section.
 STYLES = sorted(PAGE.glob("*.css"), key=lambda style: (style.stem != "report", style))
-OF_SIMULATIONS = frozenset({"lamport", "log_steps", "simulation"})
+OF_SIMULATIONS = frozenset({"lamport", "lamport_labels", "log_steps", "simulation"})
 """The scripts that only the page of a simulated run needs."""
 
 

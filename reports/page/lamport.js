@@ -1,7 +1,7 @@
 // A window of messages around an anomaly: clients above, a line per server below, arrows between.
 
 const CLIENT_PX = 24, SERVER_PX = 62, CLIENTS_MAX = 12;
-const LABELS_MAX = 60, FAINT_REPEATS_MAX = 60, SYNCED_MAX = 120, ARROWS_MAX = 1500, LABEL_PX_MAX = 330;
+const FAINT_REPEATS_MAX = 60, SYNCED_MAX = 120, ARROWS_MAX = 1500, KINDS_SHOWN_MAX = 24;
 const STRETCH_POWER = 0.4, STRETCHED_MAX = 300;
 const ROLE_PX = [6, 4, 1.5, 1];
 const KIND_ROW = { type: "kind" }; // A row of one kind of fault, as the timeline has them.
@@ -80,23 +80,24 @@ function drawLamport(run, lamport) {
   const shown = messagesIn(inside, range, lamport.repeats);
   range.stretch = stretchOf(run, lamport, shown.telling);
   const box = surface(canvas, layout.height, range);
-  const placed = [];
   drawAxis(box, AXIS_PX / 2);
   drawGrid(box, AXIS_PX, layout.height);
   drawBands(run, box, AXIS_PX, layout.height);
   drawLamportNames(run, lamport, box, layout);
   clipPlot(box, AXIS_PX, layout.height);
   drawLamportFaults(run, lamport, box, layout);
-  inside.nodes.forEach((node, number) => drawLifeline(inside, box, layout, number, placed));
+  inside.nodes.forEach((node, number) => drawLifeline(inside, box, layout, number));
   drawAsked(run, lamport, box, layout);
   for (const i of thinned(shown.faint)) drawArrow(inside, box, layout, i, true);
   for (const i of thinned(shown.telling)) drawArrow(inside, box, layout, i, false);
   drawLamportMoments(inside, box, layout);
+  const placed = occupied(run, box, layout, shown.telling);
+  inside.nodes.forEach((_, node) => drawRoleWords(inside, box, layout, node, placed));
   drawClientBars(run, lamport, box, layout);
   if (lamport.focused >= 0) drawFocused(inside, box, layout, lamport.focused);
-  drawMessageLabels(inside, box, layout, shown.telling, placed);
+  const wordless = drawMessageLabels(inside, box, layout, { telling: shown.telling, focused: lamport.focused }, placed);
   box.context.restore();
-  sayLamport(inside, lamport, shown);
+  sayLamport(inside, lamport, shown, wordless);
 }
 
 // Of more arrows than a drawing can show, as many as it can, evenly.
@@ -127,14 +128,20 @@ function drawLamportFaults(run, lamport, box, layout) {
     const row = lamport.kinds.indexOf(band.fault);
     if (row >= 0) drawSpan(run, box, KIND_ROW, band, x0, layout.faultsTop + row * EXTRA_LANE_PX + 2, Math.max(3, x1 - x0));
     box.context.fillStyle = kindColour(run, band.fault);
-    for (const target of band.targets) {
-      const node = run.simulation.nodes.indexOf(target);
-      if (node >= 0) box.context.fillRect(x0, layout.serverY(node) + 24, Math.max(2, x1 - x0), 3);
-    }
+    for (const { x, y, right, bottom } of faultStrokes(run.simulation, box, layout, band)) box.context.fillRect(x, y, right - x, bottom - y);
   }
 }
 
-function drawLifeline(inside, box, layout, number, placed) {
+// The stroke of a fault at each server that it struck, where it is in sight.
+function faultStrokes(inside, box, layout, band) {
+  if (band.end < box.range.start || band.start > box.range.end) return [];
+  const x = Math.max(box.left - 4, xOf(box, Math.max(band.start, box.range.start)));
+  const right = Math.max(x + 2, xOf(box, Math.min(band.end, box.range.end)));
+  const struck = inside.nodes.map((node, place) => (band.targets.includes(node) ? layout.serverY(place) + 24 : null));
+  return struck.filter((y) => y !== null).map((y) => ({ x, right, y, bottom: y + 3 }));
+}
+
+function drawLifeline(inside, box, layout, number) {
   const { context } = box, states = inside.states[number], y = layout.serverY(number);
   context.fillStyle = colours.grid;
   context.fillRect(box.left, y - 0.5, box.right - box.left, 1);
@@ -142,27 +149,11 @@ function drawLifeline(inside, box, layout, number, placed) {
     const role = states.role[i], x0 = xOf(box, from), x1 = xOf(box, to);
     context.fillStyle = roleColour(role);
     context.fillRect(x0, y - ROLE_PX[role] / 2, Math.max(1, x1 - x0), ROLE_PX[role]);
-    if (from <= box.range.start) return;
-    const text = roleText(states, i), width = context.measureText(text).width;
-    if (!takePlace(placed, x0 + 3, y + 8, width, 14)) return;
-    context.textAlign = "left";
-    halo(context, text, x0 + 3, y + 15);
-    context.fillStyle = role === 2 ? colours.muted : roleColour(role);
-    context.fillText(text, x0 + 3, y + 15);
   });
   for (const span of inside.down) {
     if (span.node !== inside.nodes[number] || span.end < box.range.start || span.start > box.range.end) continue;
     drawHalt(box, span, y - 8, 16);
-    takePlace(placed, Math.max(box.left, xOf(box, span.start)), y - 8, 60, 16);
   }
-}
-
-// Whether a text has room; it takes its place then.
-function takePlace(placed, x, y, width, height) {
-  const box = { x, y, right: x + width, bottom: y + height };
-  if (placed.some((one) => box.x < one.right && box.right > one.x && box.y < one.bottom && box.bottom > one.y)) return false;
-  placed.push(box);
-  return true;
 }
 
 // Dotted ways from an operation to the server that it asked, and back.
@@ -253,39 +244,6 @@ function drawFocused(inside, box, layout, i) {
   context.lineWidth = 1;
 }
 
-// Words stand along their arrow where they cover nothing; a zoom shows more of them.
-function drawMessageLabels(inside, box, layout, telling, placed) {
-  const { context } = box;
-  if (telling.length > LABELS_MAX * 3) return;
-  context.textAlign = "left";
-  let count = 0;
-  // Those that arrive within the window come first: the others are only on their way here.
-  const leaves = (i) => inside.end[i] > box.range.end || inside.fate[i] === IN_FLIGHT;
-  for (const i of [...telling.filter((i) => !leaves(i)), ...telling.filter(leaves)]) {
-    if (count >= LABELS_MAX) break;
-    const { x0, y0, x1, y1 } = arrowOf(inside, box, layout, i);
-    const why = inside.fate[i] === LOST ? `lost: ${inside.tables.why[inside.why[i]]}` : "";
-    const said = inside.tables.text[inside.text[i]];
-    const texts = [[inside.tables.what[inside.what[i]], said, why].filter(Boolean).join(" "), [inside.tables.what[inside.what[i]], why].filter(Boolean).join(" ")];
-    count += texts.some((text) => labelArrow(box, text, { x0, y0, x1, y1 }, placed, why ? colours.guilty : colours.ink)) ? 1 : 0;
-  }
-}
-
-function labelArrow(box, text, { x0, y0, x1, y1 }, placed, colour) {
-  const { context } = box, width = context.measureText(text).width;
-  if (width > LABEL_PX_MAX) return false;
-  for (const share of [0.5, 0.3, 0.7]) {
-    const x = x0 + (x1 - x0) * share + 6, y = y0 + (y1 - y0) * share;
-    if (x < box.left || x + width > box.right + PLOT_RIGHT_PX) continue;
-    if (!takePlace(placed, x, y - 7, width, 14)) continue;
-    halo(context, text, x, y);
-    context.fillStyle = colour;
-    context.fillText(text, x, y);
-    return true;
-  }
-  return false;
-}
-
 function drawLamportMoments(inside, box, layout) {
   const visible = inside.moments.filter((one) => one.time >= box.range.start && one.time <= box.range.end);
   const synced = visible.filter((one) => one.kind === "synced");
@@ -297,9 +255,13 @@ function drawLamportMoments(inside, box, layout) {
   }
   for (const violation of inside.violations) {
     if (violation.time < box.range.start || violation.time > box.range.end) continue;
-    const node = inside.nodes.indexOf(violation.node);
-    drawViolation(box, xOf(box, violation.time), node < 0 ? layout.serversTop + 4 : layout.serverY(node) - 14);
+    drawViolation(box, xOf(box, violation.time), violationY(inside, layout, violation));
   }
+}
+
+function violationY(inside, layout, violation) {
+  const node = inside.nodes.indexOf(violation.node);
+  return node < 0 ? layout.serversTop + 4 : layout.serverY(node) - 14;
 }
 
 function drawViolation(box, x, y) {
@@ -313,7 +275,7 @@ function drawViolation(box, x, y) {
   context.fillText("!", x, y + 0.5);
 }
 
-function sayLamport(inside, lamport, shown) {
+function sayLamport(inside, lamport, shown, wordless) {
   const { figure, range } = lamport, span = range.end - range.start;
   const lost = shown.telling.filter((i) => inside.fate[i] === LOST).length;
   const parts = [formatCount(shown.telling.length, "message")];
@@ -321,6 +283,7 @@ function sayLamport(inside, lamport, shown) {
   if (shown.folded) parts.push(`${formatCount(shown.folded, "repeat")} folded`);
   else if (shown.repeats.length) parts.push(`${formatCount(shown.repeats.length, "repeat")} faint`);
   if (shown.telling.length > ARROWS_MAX) parts.push(`${thinned(shown.telling).length.toLocaleString("en")} of them are drawn`);
+  if (wordless) parts.push(`${wordless.toLocaleString("en")} without words: zoom, or point at one`);
   figure.querySelector(".range").textContent = `${formatTime(range.start, span)} to ${formatTime(range.end, span)} (${formatDuration(span)})`;
   figure.querySelector(".drawn-count").textContent = parts.join(", ");
 }
@@ -423,10 +386,20 @@ function showOperations(run, lamport, some) {
   lamport.canvas.parentElement.focus({ preventScroll: true });
 }
 
+// Every kind of message. A request and its answer have one colour, so they stand together.
+function kindLegend(inside) {
+  const shown = inside.kinds.slice(0, KINDS_SHOWN_MAX).map((_, kind) => {
+    const names = inside.tables.what.filter((_, what) => inside.kindOf[what] === kind).sort();
+    return element("span", { class: "outcome" }, element("i", { class: "what", style: `--kind:var(--kind-${kind % 6})` }), ` ${names.map((name) => name || "message").join(", ")}`);
+  });
+  const more = inside.kinds.length - shown.length;
+  return more > 0 ? [...shown, `and ${formatCount(more, "more kind")}`] : shown;
+}
+
 function buildLamports(run, select) {
   for (const figure of document.querySelectorAll("figure.lamport")) {
     const lamport = buildLamport(run, figure);
-    figure.querySelector(".whats").replaceChildren(...run.simulation.kinds.slice(0, 12).map((kind, i) => element("span", { class: "outcome" }, element("i", { class: "what", style: `--kind:var(--kind-${i % 6})` }), ` ${kind || "message"}`)));
+    figure.querySelector(".whats").replaceChildren(...kindLegend(run.simulation));
     drawings.push(() => drawLamport(run, lamport));
     listenLamport(run, lamport, select);
   }

@@ -163,3 +163,92 @@ def test_page_of_hostile_lines_is_drawn(invalid_run: Any, open_page: Callable[..
     )
 
     assert page.is_hidden("#failed")
+
+
+RECORD = """() => {
+  const plain = CanvasRenderingContext2D.prototype.fillText;
+  window.written = [];
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+    if (this.canvas.closest("#a1 .lamport")) {
+      const { width } = this.measureText(text);
+      const left = this.textAlign === "center" ? x - width / 2 : x;
+      window.written.push({ text, left, right: left + width, y });
+    }
+    plain.call(this, text, x, y);
+  };
+}"""
+"""Notes each text of the drawing; a middle at y, as all of them are drawn."""
+
+GUTTER_PX, TEXT_PX, SERVERS = {1280: 104, 400: 72}, 12, 5
+
+
+def written(page: Page, width_px: int) -> tuple[list[dict[str, Any]], float]:
+    """The texts among the servers of the drawing, and where the first server's line is."""
+    page.evaluate(RECORD)
+    page.focus(CHART)
+    page.keyboard.press("+")
+    next_frame(page)
+    page.evaluate("window.written.length = 0")
+    page.keyboard.press("0")
+    next_frame(page)
+    box = page.locator("#a1 .lamport canvas").bounding_box()
+    assert box is not None
+    first = box["height"] - 6 - (SERVERS - 0.5) * 62
+    texts: list[dict[str, Any]] = page.evaluate("window.written")
+    among = [
+        each
+        for each in texts
+        if each["y"] > first - 20 and each["left"] >= GUTTER_PX[width_px] and len(each["text"]) > 1
+    ]
+    return among, first
+
+
+@pytest.mark.parametrize("width_px", [1280, 400])
+def test_no_words_of_messages_and_servers_cover_each_other(
+    width_px: int, text: str, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(text, viewport={"width": width_px, "height": 900})
+    page.locator(CHART).scroll_into_view_if_needed()
+    texts, first = written(page, width_px)
+    covered = [
+        (one["text"], other["text"])
+        for number, one in enumerate(texts)
+        for other in texts[number + 1 :]
+        if min(one["right"], other["right"]) > max(one["left"], other["left"])
+        and abs(one["y"] - other["y"]) < TEXT_PX
+    ]
+    struck = [
+        each["text"]
+        for each in texts
+        if any(abs(each["y"] - first - number * 62) < TEXT_PX / 2 for number in range(SERVERS))
+        and each["text"] not in ("killed", "paused", "stopped")
+    ]
+
+    assert len(texts) > 5
+    assert covered == []
+    assert struck == []
+
+
+def test_messages_without_words_are_counted(text: str, open_page: Callable[..., Page]) -> None:
+    page = open_page(text, viewport={"width": 400, "height": 900})
+    page.locator(CHART).scroll_into_view_if_needed()
+    texts, _ = written(page, 400)
+    said = page.inner_text("#a1 .drawn-count")
+    without = re.search(r"(\d+) without words", said)
+    messages = re.search(r"(\d+) messages?", said)
+
+    assert without is not None
+    assert messages is not None
+    assert any(re.fullmatch(r"\+\d+", each["text"]) for each in texts)
+    counted = sum(int(each["text"]) for each in texts if each["text"].startswith("+"))
+    assert counted <= int(without[1])
+    words = sum(each["text"].startswith(("Append", "Vote", "Request")) for each in texts)
+    assert words == int(messages[1]) - int(without[1])
+
+
+def test_every_kind_of_message_is_in_the_legend(page: Page) -> None:
+    kinds = {json.loads(line)["what"] for line in trace_lines() if b'"send"' in line}
+    shown_kinds = set(re.findall(r"\w+", page.inner_text("#a1 .whats")))
+
+    assert len(kinds) >= 4
+    assert kinds <= shown_kinds
