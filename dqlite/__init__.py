@@ -59,11 +59,13 @@ if TYPE_CHECKING:
     from dqlite.app.transport import External, Transport
     from dqlite.client.blocking import BlockingClient
     from dqlite.client.blocking_connection import BlockingDial
+    from dqlite.client.blocking_connector import BlockingConnector
     from dqlite.client.client import Client
     from dqlite.client.connection import Attach, Dial
-    from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions
+    from dqlite.client.connector import Connector
     from dqlite.client.dumps import save_dump
     from dqlite.client.leader import find_leader
+    from dqlite.client.searching import ConnectorOptions
     from dqlite.client.stores import (
         MemoryStore,
         NodeStore,
@@ -129,7 +131,9 @@ _MODULES = {
     "client.streams": ("BlockingRowStream", "RowStream"),
     "client.client": ("Client",),
     "client.connection": ("Attach", "Dial"),
-    "client.connector": ("BlockingConnector", "Connector", "ConnectorOptions"),
+    "client.blocking_connector": ("BlockingConnector",),
+    "client.connector": ("Connector",),
+    "client.searching": ("ConnectorOptions",),
     "client.dumps": ("save_dump",),
     "client.leader": ("find_leader",),
     "dbapi.connection": ("Connection", "Cursor", "Transaction"),

@@ -6,7 +6,7 @@ The asyncio twin of PEP 249: what `dqlite.connect` gives, with await before what
 
 from typing import Unpack
 
-from dqlite.client.connector import ConnectorOptions, Dialler
+from dqlite.client.searching import ConnectorOptions, Dialler
 from dqlite.dbapi.asynchronous import Connection, Cursor
 from dqlite.dbapi.database import Database
 from dqlite.dbapi.options import Servers, Settings

@@ -27,7 +27,9 @@ from dqlite.app.restoration import restore
 from dqlite.app.roles import RolesConfig
 from dqlite.app.transport import Gateway, Transport
 from dqlite.client.blocking import BlockingClient
-from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions
+from dqlite.client.blocking_connector import BlockingConnector
+from dqlite.client.connector import Connector
+from dqlite.client.searching import ConnectorOptions
 from dqlite.client.stores import NodeStore
 from dqlite.errors import Closed, DqliteError, NodeError, NoLeader, NotApplied
 from dqlite.node.bindings import Library

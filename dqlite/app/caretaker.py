@@ -25,7 +25,8 @@ from dqlite.app.directory import Directory
 from dqlite.app.roles import Change, RolesConfig, State
 from dqlite.client.client import Client
 from dqlite.client.connection import Dial
-from dqlite.client.connector import Connector, ConnectorOptions
+from dqlite.client.connector import Connector
+from dqlite.client.searching import ConnectorOptions
 from dqlite.errors import DqliteError, NoLeader, NotTrusted, TimedOut
 from dqlite.wire.schema import LeaderNode, Member, Metadata, Role
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dqlite.client.blocking import BlockingClient
-from dqlite.client.connector import BlockingConnector, ConnectorOptions
+from dqlite.client.blocking_connector import BlockingConnector
+from dqlite.client.searching import ConnectorOptions
 from dqlite.client.stores import MemoryStore, NodeStore, default_store
 from dqlite.errors import Error
 

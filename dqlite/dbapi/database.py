@@ -6,7 +6,9 @@ Source: PEP 249, `connect`; go-dqlite `driver.New`, `app.Open`.
 
 from typing import TYPE_CHECKING, Unpack
 
-from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions, Dialler
+from dqlite.client.blocking_connector import BlockingConnector
+from dqlite.client.connector import Connector
+from dqlite.client.searching import ConnectorOptions, Dialler
 from dqlite.dbapi.connection import Connection
 from dqlite.dbapi.options import Options, Servers, Settings, store_of
 from dqlite.dbapi.steps import run, run_async

@@ -15,7 +15,7 @@ from dissever.checkers.linearizability import Linearizable
 from dissever.checkers.linearizability.models import CAS_REGISTER
 from dissever.harness.reader import read_history
 from dissever.harness.results import Budget, Verdict
-from dqlite.client.connector import ConnectorOptions
+from dqlite.client.searching import ConnectorOptions
 from dqlite.node.options import NodeOptions
 
 pytestmark = pytest.mark.cluster

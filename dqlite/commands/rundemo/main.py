@@ -28,7 +28,7 @@ from typing import Any
 
 import click
 
-from dqlite.client.connector import BlockingConnector
+from dqlite.client.blocking_connector import BlockingConnector
 from dqlite.client.stores import MemoryStore
 from dqlite.commands import signals
 from dqlite.commands.formats import printable

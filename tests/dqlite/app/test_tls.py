@@ -15,7 +15,9 @@ import pytest
 
 from dqlite.client.blocking import BlockingClient
 from dqlite.client.blocking_connection import BlockingConnection
-from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions
+from dqlite.client.blocking_connector import BlockingConnector
+from dqlite.client.connector import Connector
+from dqlite.client.searching import ConnectorOptions
 from dqlite.client.stores import MemoryStore
 from dqlite.errors import DqliteError, NodeError, NotSent
 from dqlite.wire import codec, schema

@@ -16,9 +16,9 @@ import pytest
 from dqlite import errors
 from dqlite.client.blocking import BlockingClient
 from dqlite.client.blocking_connection import BlockingConnection, dial_blocking
+from dqlite.client.blocking_connector import BlockingConnector
 from dqlite.client.client import Client
 from dqlite.client.connection import dial_address
-from dqlite.client.connector import BlockingConnector
 from dqlite.client.stores import MemoryStore
 from dqlite.wire import codec, schema
 from dqlite.wire.schema import Failure, Member, Response, Role, Rows

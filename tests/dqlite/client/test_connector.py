@@ -16,7 +16,9 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions, pauses
+from dqlite.client.blocking_connector import BlockingConnector
+from dqlite.client.connector import Connector
+from dqlite.client.searching import ConnectorOptions, pauses
 from dqlite.client.stores import MemoryStore
 from dqlite.errors import InvalidValue, NoLeader, NotTrusted, Refused
 from dqlite.wire import codec, schema

@@ -9,7 +9,7 @@ import pytest
 
 from dqlite import errors
 from dqlite.client.blocking import BlockingClient
-from dqlite.client.connector import BlockingConnector
+from dqlite.client.blocking_connector import BlockingConnector
 from dqlite.client.dumps import save_dump
 from dqlite.client.stores import MemoryStore
 from dqlite.wire import codec, schema

@@ -12,8 +12,10 @@ from typing import Any, TypeAlias
 import pytest
 
 from dqlite.client.blocking_connection import dial_blocking
+from dqlite.client.blocking_connector import BlockingConnector
 from dqlite.client.connection import dial_address
-from dqlite.client.connector import BlockingConnector, Connector, ConnectorOptions
+from dqlite.client.connector import Connector
+from dqlite.client.searching import ConnectorOptions
 from dqlite.client.shared import SharedConnection
 from dqlite.client.stores import MemoryStore
 from dqlite.errors import DqliteError, NotSent

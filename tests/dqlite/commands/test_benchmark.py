@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dqlite.client.connector import ConnectorOptions
+from dqlite.client.searching import ConnectorOptions
 from dqlite.commands.benchmark.main import cli, judge
 from dqlite.commands.benchmark.measuring import (
     Measurement,
