@@ -17,7 +17,7 @@ from dissever.harness.history import History, Operation
 from dissever.harness.latency import Successes, ok_spans
 from dissever.harness.results import Anomaly, Order, Result, Results, by_cause
 from dissever.harness.values import shorten
-from dissever.reports.around import phrases
+from dissever.reports.around import around_operations
 from dissever.reports.crash_card import CrashCard, crash_card, end_of_anomaly
 from dissever.reports.cycle import CycleView, Download, cycle_labels, cycle_view, download
 from dissever.reports.details import UnaskedEnd, unasked_ends
@@ -290,13 +290,14 @@ def meanwhile(
     """
     A phrase for each fault in force from the first guilty event to the last, after one for the
     fault that healed just before: a system may take seconds to get over it.
+
+    Of many, those that were in force while no guilty operation went on are only counted.
     """
-    guilty = _of(anomaly.indices, by_index)
-    if not guilty:
-        return ()
-    start_ns = min(operation.invocation.time for operation in guilty)
-    end_ns = max((operation.completion or operation.invocation).time for operation in guilty)
-    return phrases(found, start_ns, end_ns)
+    spans = [
+        (operation.invocation.time, (operation.completion or operation.invocation).time)
+        for operation in _of(anomaly.indices, by_index)
+    ]
+    return around_operations(found, spans)
 
 
 def named_indices(results: Results) -> frozenset[int]:

@@ -7,11 +7,19 @@ begun and had not completed is named, too, as one that was being injected.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from dissever.harness.episodes import Episode, Episodes
 from dissever.reports.labels import time_text
 
 JUST_BEFORE_NS = 5_000_000_000
 """A fault that healed so long before may still be a cause: a system takes time to get over it."""
+
+TOLD_MAX = 4
+"""So many faults are told each, with their times."""
+
+HEALED_BEFORE = ", healed before it"
 
 
 def phrase(episode: Episode) -> str:
@@ -50,8 +58,32 @@ def phrases(found: Episodes, start_ns: int, end_ns: int) -> tuple[str, ...]:
     told += [_injection_phrase(each) for each in being_injected(found, start_ns, end_ns)]
     before = healed_before(found, start_ns)
     if before is not None:
-        told.insert(0, f"{phrase(before)}, healed before it")
+        told.insert(0, phrase(before) + HEALED_BEFORE)
     return tuple(told)
+
+
+def around_operations(found: Episodes, spans: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """
+    As `phrases`, from the start of the first operation to the end of the last.
+
+    Of more than `TOLD_MAX` faults, those that met none of the operations are only counted.
+    """
+    if not spans:
+        return ()
+    start_ns, end_ns = min(start for start, _ in spans), max(end for _, end in spans)
+    told = phrases(found, start_ns, end_ns)
+    if len(told) <= TOLD_MAX:
+        return told
+    met = dict.fromkeys(
+        each for start, end in spans for each in phrases(found, start, end) if each in told
+    )
+    others = Counter(
+        each.fault for each in in_force(found, start_ns, end_ns) if phrase(each) not in met
+    )
+    counted = ", ".join(f"{count} x {fault}" for fault, count in others.items())
+    before = [each for each in told[:1] if each not in met and each.endswith(HEALED_BEFORE)]
+    between = [f"between these operations {counted}"] if counted else []
+    return (*before, *met, *between)
 
 
 def brief(found: Episodes, start_ns: int, end_ns: int) -> str:

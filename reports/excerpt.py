@@ -92,10 +92,14 @@ class Shade:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """Everything that is drawn; `omitted` operations of the context were too many."""
+    """
+    Everything that is drawn; `omitted` operations of the context were too many.
+
+    `faults` has a lane for each fault, or several where it is in force more than once at a time.
+    """
 
     lanes: tuple[Lane, ...]
-    faults: tuple[Shade, ...]
+    faults: tuple[tuple[Shade, ...], ...]
     folds: tuple[Shade, ...]
     ticks: tuple[Shade, ...]
     omitted: int
@@ -138,7 +142,7 @@ def excerpt(
             _lane(process, placed, guilty, has_many_keys, names)
             for process, placed in lanes.items()
         ),
-        faults=tuple(
+        faults=_fault_lanes(
             _fault(scale, episode)
             for episode in episodes
             if episode.overlaps(scale[0].start_ns, scale[-1].end_ns)
@@ -247,6 +251,19 @@ def _fault(scale: TimeScale, episode: Episode) -> Shade:
     right = 1.0 if episode.end_ns > scale[-1].end_ns or episode.healing is None else right
     text = " ".join((episode.fault, *episode.targets))
     return Shade(_percent(left), _percent(right - left), text, episode.fault)
+
+
+def _fault_lanes(shades: Iterable[Shade]) -> tuple[tuple[Shade, ...], ...]:
+    lanes: dict[str, list[list[Shade]]] = {}
+    for shade in sorted(shades, key=lambda shade: shade.left):
+        of_kind = lanes.setdefault(shade.kind, [])
+        free = (lane for lane in of_kind if lane[-1].left + lane[-1].width <= shade.left)
+        lane = next(free, None)
+        if lane is None:
+            of_kind.append([shade])
+        else:
+            lane.append(shade)
+    return tuple(tuple(lane) for of_kind in lanes.values() for lane in of_kind)
 
 
 def _ticks(scale: TimeScale) -> tuple[Shade, ...]:

@@ -211,6 +211,8 @@ def _of_answers(first: Found, by_index: Mapping[int, Operation], faults: Episode
     has_expected = any(wrong.expected for wrong in first.anomaly.wrong)
     has_against = any(wrong.against is not None for wrong in first.anomaly.wrong)
 
+    is_of_other = name in LOSSES and has_against
+
     def cells(each: Found) -> list[tuple[str, ...]]:
         return [_wrong(each.anomaly, wrong) for wrong in each.anomaly.wrong]
 
@@ -223,7 +225,7 @@ def _of_answers(first: Found, by_index: Mapping[int, Operation], faults: Episode
             wrong.value,
             *((wrong.expected,) if has_expected else ()),
             *((_deed(other),) if has_against else ()),
-            "" if operation is None else brief(faults, *_span(operation)),
+            _fault_of(other if is_of_other else operation, faults),
         )
 
     return _Table(
@@ -233,7 +235,7 @@ def _of_answers(first: Found, by_index: Mapping[int, Operation], faults: Episode
             value,
             *(("Right would be",) if has_expected else ()),
             *((against or "Contradicted by",) if has_against else ()),
-            "Fault in force",
+            "Fault when acknowledged" if is_of_other else "Fault in force",
         ),
         cells,
     )
@@ -256,6 +258,14 @@ AGAINST: Final[Mapping[str | tuple[str, str], str]] = {
 }
 """What the operation that contradicts a wrong answer did, by the name of the anomaly alone, or of
 the checker as well."""
+
+
+LOSSES: Final = frozenset({"lost"})
+"""Anomalies whose answer comes long after the harm: what was acknowledged went at once."""
+
+
+def _fault_of(operation: Operation | None, faults: Episodes) -> str:
+    return "" if operation is None else brief(faults, *_span(operation))
 
 
 def _who(operation: Operation | None) -> tuple[str, str]:
@@ -369,9 +379,18 @@ def _elements(some: list[Found]) -> str:
 def _reads(some: list[Found]) -> str:
     count = sum(each.anomaly.wrong_count for each in some)
     reads = some[0].result.details.get("reads")
-    if not count or not isinstance(reads, int):
+    name = some[0].anomaly.name
+    if not count or not isinstance(reads, int) or name not in _OF_ACCOUNTS:
         return _many(some)
-    return f"{count:,} of {reads:,} reads of all accounts were wrong: {some[0].anomaly.name}"
+    return f"{count:,} of {reads:,} reads of all accounts {_OF_ACCOUNTS[name]}"
+
+
+_OF_ACCOUNTS: Final = {
+    "unexpected-key": "had an account that there is not",
+    "nil-balance": "lacked the balance of an account",
+    "wrong-total": "added up to a wrong total",
+    "negative-value": "had a balance below zero",
+}
 
 
 _TITLES: Final[Mapping[str, Callable[[list[Found]], str]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec.structs import replace
@@ -37,7 +38,8 @@ def test_many_faults_and_a_long_command_fold_and_nothing_is_left_out(invalid_run
 
     assert 'fault-0, fault-1, fault-2 <span class="more">and 28 more</span>' in page
     assert "fault-3, fault-4, " in page
-    assert page.count(f">{command}</code>") == 1
+    shown = re.sub(r"</?(?:wbr|span)[^>]*>", "", page)
+    assert shown.count(f">{command}</code>") == 1
     assert 'class="command long"' in page
 
 

@@ -86,6 +86,26 @@ def test_lost_elements_are_counted_and_named() -> None:
     assert lost.rows[0].cells[2:4] == ("1", "process 0: add 1, acknowledged at 1.000 s")
 
 
+def test_fault_of_a_lost_element_is_that_of_its_acknowledgement() -> None:
+    rows: tuple[tuple[int | str, str, str, Any], ...] = (
+        ("kill", "invoke", "start-kill", None),
+        ("kill", "info", "start-kill", {"targets": ["n1"]}),
+        (0, "invoke", "add", 1),
+        (0, "ok", "add", 1),
+        ("kill", "invoke", "stop-kill", None),
+        ("kill", "info", "stop-kill", None),
+        ("pause", "invoke", "start-pause", None),
+        ("pause", "info", "start-pause", {"targets": ["n2"]}),
+        (1, "invoke", "read", None),
+        (1, "ok", "read", []),
+    )
+    history = _history(*((*row, None) for row in rows))
+    lost, *_ = _headlines(history, GrowOnlySet()(history, Budget()))
+
+    assert lost.columns[-1] == "Fault when acknowledged"
+    assert lost.rows[0].cells[-1] == "kill (n1)"
+
+
 def test_wrong_totals_are_told_with_the_right_one() -> None:
     history = _history(
         (0, "invoke", "read", None, None),
@@ -97,7 +117,7 @@ def test_wrong_totals_are_told_with_the_right_one() -> None:
     )
     (headline,) = _headlines(history, Bank()(history, Budget()))
 
-    assert headline.title == "1 of 2 reads of all accounts were wrong: wrong-total"
+    assert headline.title == "1 of 2 reads of all accounts added up to a wrong total"
     assert headline.columns[2:4] == ("Total read", "Right would be")
     assert headline.rows[0].cells[2:4] == ("9", "10")
 
