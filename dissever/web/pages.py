@@ -11,7 +11,7 @@ import jinja2
 
 from dissever.harness.values import printable
 from dissever.reports.labels import duration_text
-from dissever.reports.templates import environment
+from dissever.reports.templates import environment, whole
 from dissever.runs.units import age_text, size_text
 from dissever.web.addresses import quoted_path
 
@@ -28,8 +28,8 @@ def render(template: str, **values: Any) -> bytes:
 @cache
 def style() -> bytes:
     """The style of the report, then our own."""
-    parts = (REPORT_PAGE / "report.css", REPORT_PAGE / "widths.css", PAGE / "serve.css")
-    return b"".join(part.read_bytes() for part in parts)
+    shared = (REPORT_PAGE / f"{name}.css" for name in ("report", "verdict", "widths"))
+    return b"".join(part.read_bytes() for part in (*shared, PAGE / "serve.css"))
 
 
 @cache
@@ -47,6 +47,8 @@ def _environment() -> jinja2.Environment:
         age=_age,
         duration=lambda value: "" if value is None else duration_text(value),
         size=size_text,
+        # Our own, because what is markup already is not made safe.
+        whole=lambda value: whole(printable(value)),
         utc=lambda time: f"{time:%Y-%m-%d %H:%M:%S} UTC",
     )
     made.finalize = _safe
