@@ -267,8 +267,10 @@ class Scripted:
 
     address = "10.0.0.1:9000"
 
-    def __init__(self, files: dict[str, bytes] | None = None) -> None:
+    def __init__(self, files: dict[str, bytes] | None = None, *, lost: str = "INSERT") -> None:
+        """The connection is lost at the first statement that begins with `lost`."""
         self.files = files or {}
+        self.lost = lost
         self.sent: list[str] = []
         self.is_closed = False
 
@@ -286,7 +288,7 @@ class Scripted:
 
     def exec_sql(self, sql: str, _: object = ()) -> None:
         self.sent.append(sql)
-        if sql.startswith("INSERT"):
+        if sql.startswith(self.lost):
             raise ConnectionLost("connection lost")
 
 
@@ -321,3 +323,13 @@ def test_connection_lost_before_the_commit_means_that_nothing_was_applied(tmp_pa
 
     assert leader.is_closed
     assert "COMMIT" not in leader.sent
+
+
+def test_commit_without_an_answer_says_that_all_is_there_or_nothing(tmp_path: Path) -> None:
+    script = tmp_path / "s.sql"
+    script.write_text("CREATE TABLE t (n)")
+    leader: Any = Scripted(lost="COMMIT")
+    with pytest.raises(ConnectionLost, match="d is whole or empty: look") as caught:
+        restore(leader, "d", script)
+
+    assert caught.value.ambiguous
