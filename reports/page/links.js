@@ -73,12 +73,12 @@ function listenLinks(run, follow) {
 // A window wider than the screen begins where the operation stands that is refused.
 function listenWindows() {
   const observer = new ResizeObserver((entries) => { for (const { target } of entries) centreRefused(target); });
-  for (const figure of document.querySelectorAll("figure.window")) observer.observe(figure);
+  for (const across of document.querySelectorAll(".across")) observer.observe(across);
 }
 
-function centreRefused(figure) {
-  const bar = figure.querySelector(".op-bar.refused") ?? [...figure.querySelectorAll(".op-bar.guilty")].at(-1);
-  if (!bar || figure.scrollWidth <= figure.clientWidth) return;
-  const own = figure.getBoundingClientRect(), its = bar.getBoundingClientRect();
-  figure.scrollLeft += (its.left + its.right) / 2 - (own.left + own.right) / 2;
+function centreRefused(across) {
+  const bar = across.querySelector(".op-bar.refused") ?? [...across.querySelectorAll(".op-bar.guilty")].at(-1);
+  if (!bar || across.scrollWidth <= across.clientWidth) return;
+  const own = across.getBoundingClientRect(), its = bar.getBoundingClientRect();
+  across.scrollLeft += (its.left + its.right) / 2 - (own.left + own.right) / 2;
 }

@@ -39,8 +39,9 @@ function drawOrder(plot, order) {
     const bar = barOf(index), track = bar.parentElement.getBoundingClientRect(), box = bar.getBoundingClientRect();
     return { bar, number, x: track.left - whole.left + (track.width * left) / 100, y: box.top - whole.top + box.height / 2, end: box.right - whole.left };
   }));
+  // Places are shares of the plot: on paper it has another width, and the page a zoom.
   // Lines run behind bars and labels, and points lie on the bars.
-  const [lines, drawn] = ["drawn behind", "drawn"].map((name) => svg("svg", { class: name, "aria-hidden": "true", width: whole.width, height: whole.height }));
+  const [lines, drawn] = ["drawn behind", "drawn"].map((name) => svg("svg", { class: name, "aria-hidden": "true", viewBox: `0 0 ${whole.width} ${whole.height}`, preserveAspectRatio: "none" }));
   lines.append(svg("polyline", { points: points.map(({ x, y }) => `${x},${y}`).join(" ") }));
   for (const { bar, x, y, number, end } of points) {
     // What is unknown may take effect long after its bar.

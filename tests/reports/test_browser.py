@@ -171,6 +171,17 @@ def test_order_that_gets_farthest_is_drawn_on_the_bars(visit: Callable[..., Page
         assert bar["x"] <= x <= bar["x"] + bar["width"], number
 
 
+def test_points_of_an_order_stand_on_their_bars_on_paper_too(visit: Callable[..., Page]) -> None:
+    page = visit("invalid_run")
+    page.emulate_media(media="print")
+    next_frame(page)
+    found = points_and_bars(page)
+
+    assert len(found) == 3
+    for number, (x, bar) in enumerate(found, 1):
+        assert bar["x"] <= x <= bar["x"] + bar["width"], number
+
+
 def points_and_bars(page: Page) -> list[tuple[float, Any]]:
     """Of each point the middle, and the box of the bar that it stands on."""
     indices = [index for index, _, _ in json.loads(page.get_attribute(".order", "data-points"))]

@@ -526,7 +526,7 @@ def test_narrow_screen_shows_the_refused_operation_first(
     )
     settle(page)
     bar = page.locator(".op-bar.refused").first.bounding_box()
-    figure = page.locator("figure.window").first
+    figure = page.locator(".across").first
 
     assert figure.evaluate("(one) => one.scrollWidth > one.clientWidth")
     assert bar is not None
