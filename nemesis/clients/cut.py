@@ -2,8 +2,9 @@
 Cut clients off from nodes, or reset their connections; nodes go on hearing each other.
 
 Evidence of a cut: what it drops is counted, and the node answers no request; afterwards the cut is
-gone, and it does. Evidence of resets: a connection of ours is reset, and those that were ended are
-counted; afterwards one stays open.
+gone, and it does. A node that hangs for a reason of its own answers nobody: then packets are seen
+to pass between clients and its host. Evidence of resets: a connection of ours is reset, and those
+that were ended are counted; afterwards one stays open.
 
 How it is done is for `network.py`.
 """
@@ -11,7 +12,7 @@ How it is done is for `network.py`.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from dissever.harness.cluster import (
     ClientLinks,
@@ -22,7 +23,7 @@ from dissever.harness.cluster import (
     backends,
 )
 from dissever.nemesis.abilities import AbleCluster
-from dissever.nemesis.clients.network import ClientNetwork, HostClients, SimulatedClients
+from dissever.nemesis.clients.network import ClientNetwork, HostClients, Passage, SimulatedClients
 from dissever.nemesis.environment import CLIENT_CUT_NAME, CLIENTS, Environment
 from dissever.nemesis.fault import Fault, Heals, Simulated
 from dissever.nemesis.needs import Need, Offer
@@ -67,8 +68,10 @@ class ClientCut:
             count = await self._network.dropped(node) or 0
         self._counted[node] = count
         status = await self._cluster.status(node)
-        facts = {"dropped": count, "answers": answered}
-        return NodeEvidence(node, count > 0 and not answered, status, facts)
+        facts: dict[str, Any] = {"dropped": count, "answers": answered}
+        is_so = count > 0 and not answered
+        skipped = "" if is_so else await self._silence(node)
+        return NodeEvidence(node, is_so, status, facts, skipped=skipped)
 
     async def look_again(self, node: str) -> NodeEvidence | None:
         """What we ask gets no answer, and the rule counts it; what it counted before is theirs."""
@@ -86,13 +89,36 @@ class ClientCut:
         await self._network.heal(node)
         is_gone = await self._network.dropped(node) is None
         answered = await processes.answers_again(self._answers, node)
-        # One that is down or paused by then answers nobody.
-        is_so = is_gone and (answered or not await _runs(self._cluster, node))
-        facts = {"dropped": count, "answers": answered}
+        facts: dict[str, Any] = {"dropped": count, "answers": answered}
+        is_so = answered
+        # One that is down or paused by then answers nobody, and neither does one that hangs.
+        if is_gone and not answered and await _runs(self._cluster, node):
+            passage = await self._passage(node)
+            facts |= passage.facts
+            is_so = passage.is_open
+        is_so = is_gone and (is_so or not await _runs(self._cluster, node))
         return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
 
     async def release(self, node: str) -> None:
         await self._network.heal(node)
+
+    async def _silence(self, node: str) -> str:
+        """Why there is nothing to drop, if the node hangs by itself; then nothing is cut either."""
+        passage = await self._network.passage(node)
+        if not passage.facts.get("queue_full"):
+            return ""
+        await self._network.heal(node)
+        return f"{node} hangs, and sends nothing to clients"
+
+    async def _passage(self, node: str) -> Passage:
+        """What passes between clients and a node that does not answer, looked at for a while."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + COUNTED_LIMIT_S
+        passage = await self._network.passage(node)
+        while not passage.is_open and loop.time() < end:
+            await asyncio.sleep(_GLANCE_S)
+            passage = await self._network.passage(node)
+        return passage
 
     async def _asked(self, node: str) -> bool | None:
         """Whether it answers; who cannot ask knocks, so that there is something to count."""
@@ -193,12 +219,12 @@ CLIENT_CUT = Fault(
     needs=(NodeProcesses, HostCommands, Sockets, Offer.CLIENT_PORTS),
     make=_cut,
     held="the rule counts packets, and the node answers no request",
-    healed="no rule is left, and the node answers, if it runs",
+    healed="no rule is left, and the node, if it runs, answers or exchanges packets with clients",
     simulated=Simulated(
         needs=(NodeProcesses, ClientLinks),
         make=_cut,
         held="the network counts what it drops, and the node answers no request",
-        healed="nothing is cut, and the node answers, if it runs",
+        healed="nothing is cut, and the node, if it runs, answers or takes connections",
     ),
 )
 

@@ -14,15 +14,16 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from dissever.harness.cluster import backends
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.host_commands import counted, run
 from dissever.nemesis.targets import Way
 
-__all__ = ["ClientNetwork", "HostClients", "SimulatedClients"]
+__all__ = ["ClientNetwork", "HostClients", "Passage", "SimulatedClients"]
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,14 @@ COUNTERS: Final = ("nft", "-j", "list", "table", *_TABLE.split())
 """The command that prints the counters; it fails when nothing is cut."""
 
 HEAL: Final = f"add table {_TABLE}\ndelete table {_TABLE}\n"
+
+_WATCH: Final = "inet dissever_client_passage"
+
+WATCHED: Final = ("nft", "-j", "list", "table", *_WATCH.split())
+
+UNWATCH: Final = f"add table {_WATCH}\ndelete table {_WATCH}\n"
+
+_RECEIVED, _SENT = "received", "sent"
 
 
 def ruleset(way: Way, ports: Sequence[int], nodes: Sequence[str]) -> str:
@@ -57,6 +66,39 @@ def ruleset(way: Way, ports: Sequence[int], nodes: Sequence[str]) -> str:
         for hook in hooks
     )
     return f"{HEAL}table {_TABLE} {{\n{chains}}}\n"
+
+
+def watching(ports: Sequence[int], nodes: Sequence[str]) -> str:
+    """
+    The transaction that counts, and drops nothing, what passes between clients and a node.
+
+    It looks after the rules of a cut, so a packet that a cut drops is not counted.
+    """
+    others, served = _set(nodes), _set(ports)
+    rules = {
+        "input": f'ip saddr != {others} tcp dport {served} counter comment "{_RECEIVED}"',
+        "output": f'ip daddr != {others} tcp sport {served} counter comment "{_SENT}"',
+    }
+    chains = "".join(
+        f"  chain {hook} {{\n    type filter hook {hook} priority filter - 10; policy accept;\n"
+        f"    {rule}\n  }}\n"
+        for hook, rule in rules.items()
+    )
+    return f"{UNWATCH}table {_WATCH} {{\n{chains}}}\n"
+
+
+def is_queue_full(listing: str) -> bool:
+    """Whether `ss -H -l -t -n` names a socket that takes no more connections until one is read."""
+    columns = (line.split() for line in listing.splitlines())
+    return any(int(queued) > int(room) for _, queued, room, *_ in columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Whether packets pass between clients and a node, both ways, and what was seen of it."""
+
+    is_open: bool
+    facts: Mapping[str, Any]
 
 
 def resetting(ports: Sequence[int], nodes: Sequence[str]) -> list[str]:
@@ -93,6 +135,10 @@ class ClientNetwork(Protocol):
         """Try to connect, so that there is something to drop."""
         ...
 
+    async def passage(self, node: str) -> Passage:
+        """Try to connect, and look whether packets pass; the node's process need not answer."""
+        ...
+
     async def reset(self, node: str) -> int | None:
         """Reset every connection of clients with a node; how many there were; None: it failed."""
         ...
@@ -127,6 +173,27 @@ class HostClients:
     async def knock(self, node: str) -> None:
         with contextlib.suppress(OSError):
             (await self._cluster.dial(node, self._ports[0], DIAL_LIMIT_S)).close()
+
+    async def passage(self, node: str) -> Passage:
+        """
+        Packets that the node's host received from clients, and sent to them.
+
+        The kernel of the host answers for a process that hangs, until the queue of connections that
+        the process has not read is full. From then on it drops what it receives.
+        """
+        await run(self._cluster, node, NFT, watching(self._ports, self._nodes))
+        try:
+            await self.knock(node)
+            counts = dict(counted(await run(self._cluster, node, WATCHED)))
+        finally:
+            await run(self._cluster, node, NFT, UNWATCH)
+        facts: dict[str, Any] = {name: counts.get(name, 0) for name in (_RECEIVED, _SENT)}
+        if facts[_RECEIVED] and not facts[_SENT]:
+            served = " or ".join(f"sport = :{port}" for port in self._ports)
+            listening = ["ss", "-H", "-l", "-t", "-n", f"( {served} )"]
+            facts["queue_full"] = is_queue_full(await run(self._cluster, node, listening))
+        is_open = facts[_RECEIVED] > 0 and (facts[_SENT] > 0 or facts["queue_full"])
+        return Passage(is_open, facts)
 
     async def reset(self, node: str) -> int | None:
         done = await self._cluster.command(node, resetting(self._ports, self._nodes))
@@ -169,6 +236,11 @@ class SimulatedClients:
 
     async def knock(self, node: str) -> None:
         await self._cluster.client_fate(node, DIAL_LIMIT_S)
+
+    async def passage(self, node: str) -> Passage:
+        """What becomes of a connection of ours: one that opens, or ends, has passed both ways."""
+        fate = await self._cluster.client_fate(node, DIAL_LIMIT_S)
+        return Passage(fate in ("open", "closed", *self.resets), {"connection": fate})
 
     async def reset(self, node: str) -> int | None:
         return await self._cluster.reset_clients(node)

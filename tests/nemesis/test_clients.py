@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,7 +15,14 @@ from dissever.harness.client import Completion, Invocation
 from dissever.harness.cluster import Cluster, Program, backends
 from dissever.harness.cluster.containers import ContainersCluster
 from dissever.harness.cluster.namespaces import NamespacesCluster
-from dissever.nemesis import FAULTS, Backend, Environment, healing_order, make_nemeses
+from dissever.nemesis import (
+    FAULTS,
+    Backend,
+    Environment,
+    healing_order,
+    host_commands,
+    make_nemeses,
+)
 from dissever.nemesis.clients import network
 from dissever.nemesis.targets import Way
 from tests.nemesis.echo import PORT, SERVER
@@ -238,3 +246,118 @@ def test_packets_and_clients_of_containers_suffer_and_heal(with_nodes: Callable[
         assert "dissever" not in await at.tables()
 
     with_nodes(work, "packet-loss", "packet-rate", "client-cut", "client-reset")
+
+
+HANGS = """
+import socket, sys, time
+listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listening.bind(("0.0.0.0", 7000))
+listening.listen(0)
+while True:
+    connection, _ = listening.accept()
+    with connection:
+        if connection.recv(1) == b"h":
+            time.sleep(3600)
+        connection.sendall(b"x")
+"""
+"""Answers one connection after another, until it is asked to hang."""
+
+
+async def hang(at: Deployment, node: str, *, fills_queue: bool) -> list[socket.socket]:
+    """Have the node hang; connections that nobody will accept, which the caller closes."""
+    connections = [await at.cluster.dial(node, PORT, 1)]
+    await asyncio.get_running_loop().sock_sendall(connections[0], b"h")
+    await asyncio.sleep(0.1)
+    with contextlib.suppress(OSError):
+        while fills_queue:
+            connections.append(await at.cluster.dial(node, PORT, 0.2))
+    return connections
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("way", "fills_queue", "stays"),
+    [
+        (Way.BOTH, False, False),
+        (Way.BOTH, True, False),
+        (Way.OUT, False, False),
+        (Way.BOTH, False, True),
+        (Way.BOTH, True, True),
+        (Way.OUT, False, True),
+    ],
+)
+def test_node_that_hangs_by_itself_is_no_cut_that_stays(
+    tmp_path: Path,
+    backend: str,
+    monkeypatch: pytest.MonkeyPatch,
+    way: Way,
+    fills_queue: bool,
+    stays: bool,
+) -> None:
+    monkeypatch.setattr("dissever.nemesis.nodes.processes.ANSWER_LIMIT_S", 0.5)
+    monkeypatch.setattr("dissever.nemesis.clients.cut.COUNTED_LIMIT_S", 1.5)
+
+    async def main() -> None:
+        async with await NamespacesCluster.open(("n1", "n2"), tmp_path) as cluster:
+            program = Program([cluster.python, "-I", "-S", "-c", HANGS], {})
+            await cluster.start("n1", program)
+            at = Deployment(cluster, "client-cut")
+            async with asyncio.timeout(20):
+                while not await at.answers("n1"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            connections = await hang(at, "n1", fills_queue=fills_queue)
+            cut = await at.do("start-client-cut", {"targets": ["n1"], "way": way.value})
+            if stays:
+                # The rules go on under another name, so nothing says that they are still there.
+                rules = network.ruleset(way, [PORT], [cluster.address(n) for n in cluster.nodes])
+                other = rules.replace("dissever_clients", "another")
+                await host_commands.run(cluster, "n1", network.NFT, other)
+            healed = await at.do("stop-client-cut")
+            tables = await cluster.command("n1", ["nft", "list", "tables"])
+            for connection in connections:
+                connection.close()
+
+            assert cut.value["evidence"]["held"] is True, cut.value
+            seen = healed.value["evidence"]
+            assert seen["nodes"]["n1"]["answers"] is False
+            assert seen["healed"] is not stays, healed.value
+            assert "dissever" not in tables.stdout
+
+    asyncio.run(main())
+
+
+@pytest.mark.cluster
+def test_node_that_hangs_and_sends_nothing_is_left_out(
+    tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dissever.nemesis.clients.cut.COUNTED_LIMIT_S", 1.5)
+
+    async def main() -> None:
+        async with await NamespacesCluster.open(("n1", "n2"), tmp_path) as cluster:
+            program = Program([cluster.python, "-I", "-S", "-c", HANGS], {})
+            await cluster.start("n1", program)
+            at = Deployment(cluster, "client-cut")
+            async with asyncio.timeout(20):
+                while not await at.answers("n1"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            connections = await hang(at, "n1", fills_queue=True)
+            cut = await at.do("start-client-cut", {"targets": ["n1"], "way": "out"})
+            tables = await cluster.command("n1", ["nft", "list", "tables"])
+            for connection in connections:
+                connection.close()
+
+            assert cut.value["targets"] == []
+            assert cut.value["skipped"] == "n1 hangs, and sends nothing to clients"
+            assert cut.value["evidence"]["held"] is None
+            assert "dissever" not in tables.stdout
+
+    asyncio.run(main())
+
+
+def test_full_queue_is_one_with_more_connections_than_it_has_room_for() -> None:
+    full = "LISTEN 2 1 0.0.0.0:7000 0.0.0.0:*\\n"
+
+    assert network.is_queue_full(full)
+    assert not network.is_queue_full(full.replace("2", "1", 1))
+    assert not network.is_queue_full("")
