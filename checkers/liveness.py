@@ -12,6 +12,10 @@ had not healed, or once a part of the harness was gone, the verdict is unknown. 
 if the recovery could not see something, such as the dumps of nodes, or if one of its operations
 ended without saying what it saw. A node whose disk a fault damaged may refuse it, or serve no more,
 or hold something else: what is missed of such nodes alone is unknown as well.
+
+A system may be asked to take a change of its members back, and not do it. That is no failure of the
+harness, so it excuses nothing. But a node that is no member need not serve, and a majority that
+lacks such nodes is none.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from dissever.harness.episodes import (
     is_shown,
     name_of,
     report,
+    targets,
 )
 from dissever.harness.history import History, Operation, Process
 from dissever.harness.results import Anomaly, Budget, Result, Verdict
@@ -99,20 +104,27 @@ class Liveness:
         gone = set(observed.get("gone", ()))
         refused = refusals(self.ends, found, seen.time)
         may_fail = {node: f"{why}, need not serve" for node, why in damaged.items()}
+        outside = _outside(found, asked.index)
+        may_fail |= outside
         excuses = {node: why for node, why in may_fail.items() if node not in gone} | refused
         if (
             missed.f == PROGRESS
         ):  # A majority is no more than needed: without one of them it is none.
             asked_of = asked.value.get("nodes", ()) if isinstance(asked.value, Mapping) else ()
             return "; ".join(excuses[node] for node in asked_of if node in excuses) or None
+        excuses |= outside  # Gone or not: the harness starts it only once it may join.
         silent = gone.union(observed.get("silent", ()))
         if silent:
-            return "; ".join(excuses[n] for n in sorted(silent)) if silent <= set(excuses) else None
+            nodes = silent.union(*(each.targets for each in found.episodes))
+            few = outside and 2 * len(set(excuses)) >= len(nodes)
+            is_excused = silent <= set(excuses) or few
+            return "; ".join(excuses[n] for n in sorted(excuses)) if is_excused else None
         replicas = report(missed).get("replicas", {})
         compared = set(replicas) - set(report(missed).get("unseen", ()))
-        others = {replicas[node] for node in compared - set(damaged)}
-        if damaged.keys() & compared and len(others) == 1:
-            return f"all hold the same, except {'; '.join(damaged[n] for n in sorted(damaged))}"
+        others = {replicas[node] for node in compared - set(damaged) - set(outside)}
+        apart = damaged | outside
+        if apart.keys() & compared and len(others) == 1:
+            return f"all hold the same, except {'; '.join(apart[n] for n in sorted(apart))}"
         return None
 
 
@@ -142,7 +154,7 @@ def _unhealed(found: Episodes, missed: Operation) -> str | None:
             return f"{name_of(each.injection)} was not healed by then"
     doubts: dict[Process, str] = {}
     for healing, role in found.faults:
-        if role is not Role.HEAL:
+        if role is not Role.HEAL or _is_refused(healing):
             continue
         if (doubt := doubt_of(healing, role)) is not None:
             doubts.setdefault(healing.process, doubt)
@@ -152,6 +164,30 @@ def _unhealed(found: Episodes, missed: Operation) -> str | None:
         return next(iter(doubts.values()))
     paused = evidence(missed).get("paused", ())
     return f"{', '.join(paused)} stood still, which only a fault does" if paused else None
+
+
+def _is_refused(healing: Operation) -> bool:
+    """Whether the system was asked to take a change back, and did not: the harness did its part."""
+    return bool(evidence(healing).get("refused"))
+
+
+def _outside(found: Episodes, index: int) -> dict[str, str]:
+    """The nodes that were no members before an event, since the system did not take them in."""
+    outside: dict[str, str] = {}
+    by: dict[str, Process] = {}
+    for healing, role in found.faults:
+        if role is not Role.HEAL or healing.invocation.index > index:
+            continue
+        seen = evidence(healing).get("nodes")
+        of_nodes = seen if isinstance(seen, Mapping) else {}
+        for node in targets(healing):
+            of_node = of_nodes.get(node)
+            if isinstance(of_node, Mapping) and of_node.get("outside") is True:
+                why = f"which {healing.process} took out of the cluster, is no member"
+                outside[node], by[node] = f"{node}, {why}", healing.process
+            elif is_shown(healing) and by.get(node) == healing.process:
+                outside.pop(node, None)
+    return outside
 
 
 def _healed_nothing(healing: Operation) -> bool:

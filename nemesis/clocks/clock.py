@@ -20,6 +20,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from random import Random
@@ -27,7 +28,14 @@ from typing import Any, Final
 
 import msgspec
 
-from dissever.harness.cluster import Clocks, HostCommands, Hosts, NodeClock, NodeProcesses
+from dissever.harness.cluster import (
+    Clocks,
+    HostCommands,
+    Hosts,
+    NodeClock,
+    NodeProcesses,
+    NodeState,
+)
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.clocks.simulated import turned
 from dissever.nemesis.environment import Environment
@@ -211,9 +219,19 @@ class ClockFault:
         end = loop.time() + HOLD_LIMIT_S
         while True:
             reading = await self._read(node, reads, gap_s)
-            is_so = _is_turned(self._turn, reading, settings)
+            # Another fault may have the node start again just now: its process comes up first.
+            is_so = _is_turned(self._turn, reading, settings) and reading.is_worn
             if is_so or loop.time() > end:
-                return await self._seen(node, is_so and reading.is_worn, reading)
+                return await self._struck(node, is_so, reading)
+
+    async def _struck(self, node: str, is_so: bool, reading: _Reading) -> NodeEvidence:
+        """What was seen of a strike; one that found no process, since it is down, is left out."""
+        seen = await self._seen(node, is_so, reading)
+        is_down = seen.status.state is NodeState.GONE and not reading.processes
+        if is_so or not is_down or self._is_monotonic:
+            return seen
+        await self.release(node)
+        return replace(seen, skipped=f"{node} was {seen.status.state.value}")
 
     async def look_again(self, node: str) -> NodeEvidence | None:
         """Wrong still, and kept so; a node that is down has no process that could use the clock."""

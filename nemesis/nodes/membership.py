@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -34,6 +35,23 @@ LED_MAX = 6
 """How many leaders a reason names."""
 
 
+class _NotTakenBack(TimeoutError):
+    """The system was asked to take a change back, and did not in time."""
+
+
+async def _taken_back(change: Awaitable[None]) -> None:
+    """
+    Wait for the system to take a change back.
+
+    Raises:
+        _NotTakenBack: When it does not in time. Whatever else fails is not the system's doing.
+    """
+    try:
+        await change
+    except TimeoutError as error:
+        raise _NotTakenBack(str(error)) from error
+
+
 class _Membership:
     """What all of these share; each is a `NodeFault`."""
 
@@ -45,6 +63,7 @@ class _Membership:
         """Make a change, and look whether the node has the role then; None: it is no member."""
         began = processes.now()
         facts: dict[str, Any] = {}
+        refused = ""
         try:
             await change
             found = (await self._members.roles()).get(node)
@@ -52,8 +71,11 @@ class _Membership:
             facts["role"] = None if found is None else found.value
         except (OSError, TimeoutError) as error:
             is_so, facts["error"] = False, str(error)
+            if isinstance(error, _NotTakenBack):
+                refused = str(error)
         facts["took_ms"] = processes.since_ms(began)
-        return NodeEvidence(node, is_so, await self._cluster.status(node), facts)
+        status = await self._cluster.status(node)
+        return NodeEvidence(node, is_so, status, facts, refused=refused)
 
     async def _still(self, node: str, role: Role | None) -> NodeEvidence | None:
         """
@@ -83,17 +105,19 @@ class Remove(_Membership):
         return await self._still(node, None)
 
     async def undo(self, node: str) -> NodeEvidence:
-        return await self._seen(node, Role.VOTER, self._rejoin(node))
+        seen = await self._seen(node, Role.VOTER, self._rejoin(node))
+        return replace(seen, facts={**seen.facts, "outside": True}) if seen.refused else seen
 
     async def release(self, node: str) -> None:
         """A node that is no member harms nobody: the end of the run takes it away."""
 
     async def _rejoin(self, node: str) -> None:
         await self._cluster.kill(node)
-        await self._members.remove(node)  # Where the first try went wrong, it still is one.
+        # Where the first try went wrong, it still is one.
+        await _taken_back(self._members.remove(node))
         await self._members.wipe(node)
         await self._members.start(node)
-        await self._members.add(node, Role.VOTER)
+        await _taken_back(self._members.add(node, Role.VOTER))
 
 
 class Replace(Remove):
@@ -121,7 +145,8 @@ class Demote(_Membership):
         return await self._still(node, self._given[node])
 
     async def undo(self, node: str) -> NodeEvidence:
-        return await self._seen(node, Role.VOTER, self._members.assign(node, Role.VOTER))
+        given_back = _taken_back(self._members.assign(node, Role.VOTER))
+        return await self._seen(node, Role.VOTER, given_back)
 
     async def release(self, node: str) -> None:
         """Nothing of it outlives the run."""
@@ -132,7 +157,8 @@ class Transfer(_Membership):
     Have the leader hand over to the node; there is nothing to undo but to see who leads.
 
     Several nodes lead in turn. A strike is left out where leadership could not be handed over: it
-    was won or lost meanwhile, or the leader and the node did not both run and hear each other. A
+    was won or lost meanwhile, the leader and the node did not both run and hear each other, or
+    another fault had taken the node's vote away. A
     leader that stays and just does not hand over leaves the strike without evidence.
     """
 
@@ -172,8 +198,20 @@ class Transfer(_Membership):
         for each in (leader, node):
             if (state := (await self._cluster.status(each)).state) is not NodeState.RUNNING:
                 return f"{each} was {state.value}"
+        if hindered := await self._no_voter(node):
+            return hindered
         heard = await self._cluster.reach([(leader, node), (node, leader)], REACH_LIMIT_S)
         return "" if all(heard.values()) else f"{leader} and {node} did not hear each other"
+
+    async def _no_voter(self, node: str) -> str:
+        """Why the node may not lead, if the system's list says so."""
+        try:
+            role = (await self._members.roles()).get(node)
+        except (OSError, TimeoutError):
+            return ""
+        if role is Role.VOTER:
+            return ""
+        return f"{node} was no member" if role is None else f"{node} was a {role.value}"
 
     async def look_again(self, node: str) -> NodeEvidence | None:
         """Nothing is in force: others may lead by now."""

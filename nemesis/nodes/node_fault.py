@@ -145,8 +145,19 @@ def evidence_of(
     *,
     is_healing: bool = False,
 ) -> FaultEvidence:
-    """What was seen of all nodes together; where nothing was to be healed, all is healed."""
+    """
+    What was seen of all nodes together; where nothing was to be healed, all is healed.
+
+    `refused` is among the facts if the system's refusal is the only reason why nodes did not heal.
+    """
     is_so = all(each.is_so for each in seen) if seen or is_healing else None
     notes = notes or {}
     targets = tuple(each.node for each in seen)
-    return FaultEvidence(targets, is_so, {"nodes": as_json(seen)}, notes, notes.get("skipped", ""))
+    facts: dict[str, Any] = {"nodes": as_json(seen)}
+    error = notes.get("skipped", "")
+    missed = [each for each in seen if not each.is_so]
+    if missed and all(each.refused for each in missed):
+        facts["refused"] = {each.node: each.refused for each in missed}
+        of_nodes = "; ".join(f"of {each.node}: {each.refused}" for each in missed)
+        error = f"the system did not take the change back {of_nodes}"
+    return FaultEvidence(targets, is_so, facts, notes, error)

@@ -56,6 +56,8 @@ class NodeEvidence:
     `is_so`: whether the change did what it is for. `is_back`: whether healing has nothing more to
     do for the node; None: as `is_so` says. `is_idle`: nothing met the fault while it was in force.
     `skipped`: why it could not be struck, in words; empty when it was. Nothing is in force then.
+    `refused`: what the system said, or failed to say, when it was asked to take a change back and
+    did not; empty when it did, or when it could not be asked.
     """
 
     node: str
@@ -65,6 +67,7 @@ class NodeEvidence:
     is_back: bool | None = None
     is_idle: bool = False
     skipped: str = ""
+    refused: str = ""
 
 
 def as_json(seen: Iterable[NodeEvidence]) -> dict[str, Any]:

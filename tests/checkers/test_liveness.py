@@ -314,3 +314,89 @@ def test_majority_that_counts_on_a_node_with_a_damaged_disk_may_make_no_progress
     )
 
     assert Liveness()(history(text), Budget()).verdict is Verdict(verdict)
+
+
+NOT_TAKEN_BACK = """
+    @0    remove-member invoke start-remove-member
+    @10   remove-member info   start-remove-member {'targets': ['n4'], 'evidence': {'held': True}}
+    @20   demote invoke start-demote
+    @30   demote info   start-demote {'targets': ['n3'], 'evidence': {'held': True}}
+    @40   kill invoke kill
+    @50   kill info   kill {'targets': ['n1', 'n2', 'n5'], 'evidence': {'held': True}}
+    @60   kill invoke start
+    @70   kill info   start {'targets': ['n1', 'n2', 'n5'], 'evidence': {'healed': True}}
+    @90   remove-member invoke stop-remove-member
+    @100  remove-member info   stop-remove-member %s
+    @110  demote invoke stop-demote
+    @120  demote info   stop-demote %s
+    @200  recovery invoke %s
+    @9000 recovery info   %s %s
+"""
+
+
+def refused(node: str, *, is_outside: bool, is_refused: bool = True) -> dict[str, object]:
+    """The completion of a healing that the system did not carry out, or that just went wrong."""
+    of_node = {"outside": True} if is_outside else {}
+    why = {"refused": {node: "no change within 15 s"}} if is_refused else {}
+    return {"targets": [node], "evidence": {"healed": False, "nodes": {node: of_node}, **why}}
+
+
+@pytest.mark.parametrize(
+    ("is_refused", "silent", "verdict"),
+    [
+        (True, ["n3"], "invalid"),  # Without its vote a node serves all the same.
+        (True, ["n3", "n4"], "invalid"),
+        (True, ["n4"], "unknown"),  # It is no member.
+        (True, [], "invalid"),
+        (False, ["n3"], "unknown"),  # The harness failed to heal.
+    ],
+)
+def test_what_the_system_does_not_take_back_excuses_only_nodes_that_are_no_members(
+    history: Notation, is_refused: bool, silent: list[str], verdict: str
+) -> None:
+    text = NOT_TAKEN_BACK % (
+        refused("n4", is_outside=True),
+        refused("n3", is_outside=False, is_refused=is_refused),
+        "await-ready",
+        "await-ready",
+        {"evidence": {"held": False, "silent": silent, "gone": []}},
+    )
+
+    assert Liveness()(history(text), Budget()).verdict is Verdict(verdict)
+
+
+def test_majority_that_lacks_nodes_that_are_no_members_need_not_serve(history: Notation) -> None:
+    away = {"n4": {"outside": True}, "n5": {"outside": True}, "n3": {"outside": True}}
+    why = dict.fromkeys(away, "no change within 15 s")
+    text = NOT_TAKEN_BACK % (
+        {"targets": list(away), "evidence": {"healed": False, "nodes": away, "refused": why}},
+        refused("n3", is_outside=False),
+        "await-ready",
+        "await-ready",
+        {"evidence": {"held": False, "silent": ["n1", "n2", "n3", "n4", "n5"]}},
+    )
+    result = Liveness()(history(text), Budget())
+
+    assert result.verdict is Verdict.UNKNOWN
+    assert "n4, which remove-member took out of the cluster, is no member" in result.why
+
+
+@pytest.mark.parametrize(
+    ("replicas", "verdict"),
+    [
+        ({"n1": "a", "n2": "a", "n3": "a", "n4": "b", "n5": "a"}, "unknown"),
+        ({"n1": "a", "n2": "b", "n3": "a", "n4": "a", "n5": "a"}, "invalid"),
+    ],
+)
+def test_node_that_is_no_member_may_hold_something_else(
+    history: Notation, replicas: dict[str, str], verdict: str
+) -> None:
+    text = NOT_TAKEN_BACK % (
+        refused("n4", is_outside=True),
+        refused("n3", is_outside=False),
+        "compare-replicas",
+        "compare-replicas",
+        {"replicas": replicas, "evidence": {"held": False}},
+    )
+
+    assert Liveness()(history(text), Budget()).verdict is Verdict(verdict)

@@ -199,6 +199,65 @@ def test_transfer_that_another_fault_keeps_from_happening_is_left_out(
     assert struck.value["evidence"]["held"] is None
 
 
+@pytest.mark.parametrize(
+    ("role", "why"), [(None, "n2 was no member"), (Role.STAND_BY, "n2 was a stand-by")]
+)
+def test_transfer_to_a_node_without_a_vote_is_left_out(
+    cluster: Any, play: Any, monkeypatch: pytest.MonkeyPatch, role: Role | None, why: str
+) -> None:
+    members = Deaf(cluster.nodes)
+    members.held.pop("n2")
+    members.held |= {} if role is None else {"n2": role}
+    monkeypatch.setattr("dissever.nemesis.nodes.membership.TRANSFER_LIMIT_S", 0.1)
+    struck, _ = play(nemesis_of(cluster, members, "transfer"), *steps("transfer"))
+
+    assert struck.value["skipped"] == why
+    assert struck.value["evidence"]["held"] is None
+
+
+class Refusing(Members):
+    """It changes members, and then takes no change back: as one whose leader hangs."""
+
+    async def assign(self, node: str, role: Role) -> None:
+        if role is Role.VOTER:
+            raise TimeoutError("no change within 15 s: nobody leads")
+        await super().assign(node, role)
+
+    async def add(self, node: str, role: Role) -> None:
+        raise TimeoutError("no change within 15 s: nobody leads")
+
+
+@pytest.mark.parametrize("fault", ["remove-member", "replace-member", "demote"])
+def test_change_that_the_system_does_not_take_back_is_its_own_refusal(
+    cluster: Any, play: Any, fault: str
+) -> None:
+    _, healed = play(nemesis_of(cluster, Refusing(cluster.nodes), fault), *steps(fault))
+
+    evidence = healed.value["evidence"]
+    assert evidence["healed"] is False
+    assert evidence["refused"] == {"n2": "no change within 15 s: nobody leads"}
+    assert ("outside" in evidence["nodes"]["n2"]) is (fault != "demote")
+    assert healed.error == (
+        "the system did not take the change back of n2: no change within 15 s: nobody leads"
+    )
+
+
+@pytest.mark.parametrize("error", [OSError("no such host"), TimeoutError("it does not start")])
+def test_node_that_the_harness_cannot_start_is_not_refused_by_the_system(
+    cluster: Any, play: Any, error: OSError
+) -> None:
+    class Broken(Members):
+        async def start(self, node: str) -> None:
+            raise error
+
+    nemesis = nemesis_of(cluster, Broken(cluster.nodes), "remove-member")
+    _, healed = play(nemesis, *steps("remove-member"))
+
+    assert healed.value["evidence"]["healed"] is False
+    assert "refused" not in healed.value["evidence"]
+    assert "outside" not in healed.value["evidence"]["nodes"]["n2"]
+
+
 def test_transfer_during_an_election_that_another_wins_is_left_out(
     cluster: Any, play: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
