@@ -19,18 +19,22 @@ from dissever.harness.results import Anomaly, Order, Result, Results, by_cause
 from dissever.harness.values import shorten
 from dissever.reports.around import around_operations
 from dissever.reports.crash_card import CrashCard, crash_card, end_of_anomaly
-from dissever.reports.cycle import CycleView, Download, cycle_labels, cycle_view, download
+from dissever.reports.cycle import CycleView, Download, cycle_view, download, transaction_labels
 from dissever.reports.details import UnaskedEnd, unasked_ends
 from dissever.reports.excerpt import Excerpt, excerpt
 from dissever.reports.headlines import Found
 from dissever.reports.labels import short_label
-from dissever.reports.prose import ANOMALIES, ORDERS
+from dissever.reports.meaning import meaning_of_name
 from dissever.reports.stuck_card import StuckCard, stuck_card
+from dissever.reports.versions_view import VersionsView, versions_view
 
 SHOWN_MAX = 14
 """How many operations of an order are listed: its last ones."""
 
 STATE_CHARACTERS_MAX = 32
+
+TRANSACTIONS = "transactions"
+"""The checker whose sentences give transactions names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,8 @@ class AnomalyView:
     One anomaly; `window` is None when it names no operation of a client.
 
     `meaning` explains its name, if it is a known one; `meanwhile` are the faults in force. `orders`
-    are drawn in the window. `cycle` is drawn instead of the steps, which say the same; `download`
+    are drawn in the window. `cycle` is drawn instead of the steps, which say the same. `versions`
+    are lists that differ, side by side; `others` are operations that show the same; `download`
     is the smallest history that has the anomaly. `crash` and `stuck` are cards that take the place
     of the steps. `number` counts all anomalies from 1. `is_open`: it is the first of its signature.
     `key_filter` is the key as the filter of the timeline names it, empty without one.
@@ -97,6 +102,8 @@ class AnomalyView:
     window: Excerpt | None
     orders: tuple[OrderView, ...]
     cycle: CycleView | None
+    versions: VersionsView | None
+    others: tuple[Operation, ...]
     download: Download | None
     crash: CrashCard | None
     stuck: StuckCard | None
@@ -201,12 +208,15 @@ def anomaly_views(
             for operation in _of((*anomaly.context, *anomaly.indices), by_index)
             if operation.invocation.is_client
         ]
+        is_named = anomaly.cycle or result.checker == TRANSACTIONS
+        labels = transaction_labels(anomaly, by_index) if is_named else {}
         window = excerpt(
             anomaly,
             context,
             found.episodes,
             end_ns=history.duration_ns,
-            names=cycle_labels(anomaly),
+            names=labels,
+            are_told=bool(anomaly.cycle),
         )
         views.append(
             AnomalyView(
@@ -214,12 +224,14 @@ def anomaly_views(
                 is_open,
                 result.checker,
                 anomaly,
-                meaning(anomaly.name),
+                meaning_of_name(anomaly.name),
                 meanwhile(anomaly, by_index, found),
                 step_views(anomaly, by_index),
                 window,
                 order_views(anomaly, window, by_index) if window else (),
                 cycle_view(anomaly, by_index),
+                versions_view(anomaly, by_index, labels),
+                others_of(anomaly, by_index),
                 download(result, anomaly, history),
                 each.end,
                 each.stuck,
@@ -241,12 +253,10 @@ def step_views(anomaly: Anomaly, by_index: Mapping[int, Operation]) -> tuple[Ste
     return tuple(steps)
 
 
-def meaning(name: str) -> str:
-    """What the name of an anomaly means; nothing if it is unknown."""
-    plain, _, order = name.rpartition("-")
-    if order not in ORDERS:
-        return ANOMALIES.get(name, "")
-    return f"{ANOMALIES.get(plain, '')} {ORDERS[order]}".strip()
+def others_of(anomaly: Anomaly, by_index: Mapping[int, Operation]) -> tuple[Operation, ...]:
+    """The operations that gave the same wrong answer and are no part of the argument."""
+    named = set(anomaly.indices)
+    return _of([wrong.answer for wrong in anomaly.wrong if wrong.answer not in named], by_index)
 
 
 def main_order(anomaly: Anomaly) -> Order | None:

@@ -101,12 +101,14 @@ class Download:
     transactions: int
 
 
-def cycle_labels(anomaly: Anomaly) -> dict[int, str]:
-    """The index of the invocation of each transaction of a cycle -> what sentences call it."""
-    labels: dict[int, str] = {}
-    for edge in anomaly.cycle:
-        labels.setdefault(edge.source, f"T{len(labels) + 1}")
-    return labels
+def transaction_labels(anomaly: Anomaly, by_index: Mapping[int, Operation]) -> dict[int, str]:
+    """
+    The index of the invocation of each transaction -> what sentences call it.
+
+    T1 is the transaction that was asked first, in every sentence of an anomaly.
+    """
+    named = {by_index[index].invocation.index for index in anomaly.indices if index in by_index}
+    return {index: f"T{number}" for number, index in enumerate(sorted(named), 1)}
 
 
 def cycle_view(anomaly: Anomaly, by_index: Mapping[int, Operation]) -> CycleView | None:
@@ -114,16 +116,16 @@ def cycle_view(anomaly: Anomaly, by_index: Mapping[int, Operation]) -> CycleView
     edges = anomaly.cycle
     if not edges or any(edge.source not in by_index for edge in edges):
         return None
-    labels = cycle_labels(anomaly)
+    labels = transaction_labels(anomaly, by_index)
     cited = {place for edge in edges for place in edge.cited}
     links = tuple(
         Link(
-            _box(labels[edge.source], by_index[edge.source], cited),
+            _box(labels.get(edge.source, "?"), by_index[edge.source], cited),
             Arrow(
                 edge.kind,
                 "" if edge.key is None else shorten(str(edge.key), 24),
                 edge.text,
-                labels[edge.source],
+                labels.get(edge.source, "?"),
                 labels.get(edge.target, "?"),
                 (edge.source, edge.target),
             ),

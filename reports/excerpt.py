@@ -112,6 +112,7 @@ def excerpt(
     *,
     end_ns: int,
     names: Mapping[int, str] = MappingProxyType({}),
+    are_told: bool = False,
 ) -> Excerpt | None:
     """
     The window that shows an anomaly, or None when it names no operation.
@@ -121,6 +122,7 @@ def excerpt(
         episodes: All faults of the run.
         end_ns: The end of the run.
         names: The index of an invocation -> what the reader knows it by.
+        are_told: Another drawing says what those with names did.
     """
     if not operations:
         return None
@@ -139,7 +141,7 @@ def excerpt(
         lanes.setdefault(str(operation.process), []).append((operation, left, right))
     return Excerpt(
         lanes=tuple(
-            _lane(process, placed, guilty, has_many_keys, names)
+            _lane(process, placed, guilty, has_many_keys, names, are_told=are_told)
             for process, placed in lanes.items()
         ),
         faults=_fault_lanes(
@@ -201,6 +203,8 @@ def _lane(
     guilty: set[int],
     has_many_keys: bool,
     names: Mapping[int, str],
+    *,
+    are_told: bool,
 ) -> Lane:
     nodes = dict.fromkeys(
         operation.invocation.node for operation, _, _ in placed if operation.invocation.node
@@ -208,9 +212,10 @@ def _lane(
     free_from: list[float] = []
     bars: list[Bar] = []
     for operation, left, right in placed:
-        # Of a transaction with a name, the drawing of the cycle says what it did.
-        named = names.get(operation.invocation.index)
-        text = named or shorten(label(operation), LABEL_CHARACTERS_MAX)
+        named = names.get(operation.invocation.index, "")
+        text = shorten(f"{named} {label(operation)}".strip(), LABEL_CHARACTERS_MAX)
+        if named and are_told:
+            text = named
         if has_many_keys and operation.key is not None:
             text = f"[{operation.key}] {text}"
         width_px = max(BAR_WIDTH_PX_MIN, (right - left) * PLOT_WIDTH_PX)

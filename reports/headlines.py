@@ -7,7 +7,7 @@ A title counts as the checker counts, so it is right where the anomalies are som
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from dissever.harness.episodes import Episodes
@@ -20,6 +20,17 @@ from dissever.reports.details import moment_of
 from dissever.reports.labels import short_label, time_text
 from dissever.reports.meaning import Family, family_of
 from dissever.reports.stuck_card import StuckCard
+from dissever.reports.transaction_rows import (
+    CHECKER,
+    COLUMNS,
+    causes_note,
+    counted,
+    disagreement_cells,
+    disagreement_note,
+    disagreement_title,
+    is_disagreement,
+    words_of,
+)
 
 ROWS_MAX: Final = 8
 ROWS_OF_OTHERS_MAX: Final = 3
@@ -55,7 +66,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """A kind of anomaly: a title, and a table of the first; `more` counts what it leaves out."""
+    """
+    A kind of anomaly: a title, and a table of the first; `more` counts what it leaves out.
+
+    `note` says what the numbers count. `words` are those of the literature, with their meanings;
+    each is told where it stands first.
+    """
 
     title: str
     name: str
@@ -63,6 +79,8 @@ class Headline:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     more: int
+    note: str = ""
+    words: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +98,15 @@ def headlines(
     kinds: dict[tuple[str, str], list[Found]] = {}
     for each in found:
         kinds.setdefault((each.result.checker, each.anomaly.name), []).append(each)
-    return tuple(
-        _headline(some, by_index, faults, rows_max=ROWS_OF_OTHERS_MAX if place else ROWS_MAX)
-        for place, some in enumerate(kinds.values())
-    )
+    told: list[Headline] = []
+    explained: set[str] = set()
+    for place, some in enumerate(kinds.values()):
+        rows_max = ROWS_OF_OTHERS_MAX if place else ROWS_MAX
+        headline = _headline(some, by_index, faults, rows_max=rows_max)
+        new = tuple(pair for pair in headline.words if pair[0] not in explained)
+        explained |= {word for word, _ in new}
+        told.append(replace(headline, words=new))
+    return tuple(told)
 
 
 def _headline(
@@ -101,15 +124,27 @@ def _headline(
         for row in rows[:rows_max]
     ]
     filled = [place for place in range(len(table.columns)) if any(row.cells[place] for row in rows)]
-    wrong = sum(each.anomaly.wrong_count for each in some)
+    anomalies = [each.anomaly for each in some]
+    # Of transactions a row is a cause, and says itself how many answers it made wrong.
+    are_causes = first.result.checker == CHECKER
+    wrong = 0 if are_causes else sum(each.wrong_count for each in anomalies)
     return Headline(
         title=_title(some),
         name=first.anomaly.name,
         numbers=tuple(each.number for each in some),
         columns=tuple(table.columns[place] for place in filled),
         rows=tuple(Row(row.number, tuple(row.cells[place] for place in filled)) for row in shown),
-        more=max(wrong, len(rows), _counted(some)) - len(shown),
+        more=max(wrong, len(rows), 0 if are_causes else _counted(some)) - len(shown),
+        note=_note(anomalies, first.result),
+        words=words_of(anomalies) if first.anomaly.cycle else (),
     )
+
+
+def _note(anomalies: Sequence[Anomaly], result: Result) -> str:
+    """What the numbers count, where a row is not one anomaly."""
+    if is_disagreement(result.checker, anomalies[0]):
+        return disagreement_note(anomalies, result)
+    return causes_note(anomalies, result) if result.checker == CHECKER else ""
 
 
 def _table(first: Found, by_index: Mapping[int, Operation], faults: Episodes) -> _Table:
@@ -123,7 +158,9 @@ def _table(first: Found, by_index: Mapping[int, Operation], faults: Episodes) ->
             ("Waited for", "From", "For", "What was missing", "Nodes"),
             lambda each: [_stuck(each.stuck)] if each.stuck else [],
         )
-    if first.anomaly.wrong:
+    if is_disagreement(first.result.checker, first.anomaly):
+        return _Table(COLUMNS, lambda each: [disagreement_cells(each.anomaly, by_index, faults)])
+    if first.anomaly.wrong and first.result.checker != CHECKER:
         return _of_answers(first, by_index, faults)
     if first.anomaly.cycle:
         return _Table(
@@ -309,6 +346,8 @@ def _counted(some: list[Found]) -> int:
 def _title(some: list[Found]) -> str:
     first = some[0]
     family = family_of(first.result.checker, first.anomaly.name)
+    if is_disagreement(first.result.checker, first.anomaly):
+        return disagreement_title([each.anomaly for each in some], first.result)
     if family is Family.CRASH:
         return _crashes(some)
     if family in (Family.STUCK, Family.REPLICAS):
@@ -406,9 +445,12 @@ def _many(some: list[Found]) -> str:
         cycles = count_text(len(some), "cycle")
         return f"{cycles} of transactions: no order of them gives these answers"
     one, more = _plainly(some[0])
+    count = len(some)
+    if some[0].result.checker == CHECKER:
+        count = counted([each.anomaly for each in some], some[0].result)
     if one:
-        return one if len(some) == 1 else f"{len(some)} {more}"
-    return name if len(some) == 1 else f"{name}, {len(some)} times"
+        return one if count == 1 else f"{count:,} {more}"
+    return name if count == 1 else f"{name}, {count:,} times"
 
 
 def _plainly(first: Found) -> tuple[str, str]:
@@ -430,10 +472,6 @@ def _plainly(first: Found) -> tuple[str, str]:
 
 
 _OF_TRANSACTIONS: Final = {
-    "incompatible-order": (
-        "Two reads disagree on the order of a list",
-        "pairs of reads disagree on the order of a list",
-    ),
     "lost-update": ("An update was lost", "updates were lost"),
     "G1a": (
         "A transaction read what a failed one had written",

@@ -41,11 +41,15 @@ SPAN_NS_MIN: Final = 4_000_000
 
 NS_PER_US: Final = 1_000
 
+OF_LOSS: Final = frozenset({"incompatible-order", "lost-write", "lost"})
+"""Anomalies in which something that was written is missing later."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """
-    A window: from when to when it shows at first, and the operations it is about.
+    A window: from when to when it shows at first, and the operations it is about, of which those of
+    `guilty` contradict each other.
 
     `what` is shown above it: why the window stands where it does.
     """
@@ -54,6 +58,7 @@ class Span:
     end_ns: int
     operations: tuple[int, ...]
     what: str
+    guilty: tuple[int, ...] = ()
 
 
 def span_of(
@@ -91,7 +96,13 @@ def span_of(
     telling = [each.start_ns for each in simulation.messages if not each.is_repeat]
     until = bisect_right(telling, last)
     count = until - bisect_left(telling, first)
-    if count > TELLING_SHOWN_MAX:
+    lost = _lost(anomaly, operations)
+    if count > TELLING_SHOWN_MAX and lost is not None and first <= lost.invocation.time <= last:
+        what += "; at first the write that was lost, because more messages would hide each other"
+        first = lost.invocation.time
+        at = bisect_left(telling, first)
+        last = max(first, telling[min(at + TELLING_SHOWN_MAX, until) - 1])
+    elif count > TELLING_SHOWN_MAX:
         what += "; its last part, because more messages would hide each other"
         first = max(first, telling[until - TELLING_BEFORE])
     elif count < TELLING_SHOWN_MIN and until:
@@ -99,9 +110,22 @@ def span_of(
         first = min(first, max(reach, last - BEFORE_NS_MAX))
     margin = max(MARGIN_NS_MIN, int(MARGIN_SHARE * (last - first)))
     short = max(0, SPAN_NS_MIN - (last - first))
+    accused = {by_index[index].invocation.index for index in anomaly.indices if index in by_index}
     return Span(
-        max(0, first - margin - short), min(end_ns, last + margin), tuple(sorted(operations)), what
+        max(0, first - margin - short),
+        min(end_ns, last + margin),
+        tuple(sorted(operations)),
+        what,
+        tuple(sorted(accused & operations.keys())),
     )
+
+
+def _lost(anomaly: Anomaly, operations: Mapping[int, Operation]) -> Operation | None:
+    """The write that later answers lack, whose messages decide: by its end it had to be kept."""
+    if anomaly.name not in OF_LOSS:
+        return None
+    against = [wrong.against for wrong in anomaly.wrong if wrong.against is not None]
+    return next((operations[index] for index in against if index in operations), None)
 
 
 def embedded_simulation(simulation: Simulation, spans: Sequence[Span]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from dissever.harness.results import Results, Verdict
 from dissever.reports.overview import Overview
-from dissever.reports.prose import DOES_NOT_MEAN, MEANS
+from dissever.reports.prose import ANOMALIES, DOES_NOT_MEAN, MEANS, ORDERS
 
 _DIVERGED: Final = frozenset({"diverged", "diverged-for-good"})
 
@@ -97,6 +97,14 @@ def family_of(checker: str, name: str) -> Family:
     """What an anomaly of this name, found by this checker, is about."""
     family = _OF_CHECKERS.get(checker, Family.ANSWERS)
     return Family.REPLICAS if family is Family.STUCK and name in _DIVERGED else family
+
+
+def meaning_of_name(name: str) -> str:
+    """What the name of an anomaly means; nothing if it is unknown."""
+    plain, _, order = name.rpartition("-")
+    if order not in ORDERS:
+        return ANOMALIES.get(name, "")
+    return f"{ANOMALIES.get(plain, '')} {ORDERS[order]}".strip()
 
 
 def means(results: Results) -> str:

@@ -193,13 +193,17 @@ def _anomalies(transactions: Sequence[Transaction], known: Dependencies) -> list
 
 
 def _of_cycle(cycle: Found, transactions: Sequence[Transaction]) -> Anomaly:
-    walk = dict.fromkeys(source for source, *_ in cycle.steps)
+    """A cycle from its earliest transaction on; their names count by the time of their question."""
+    sources = [transactions[source].index for source, *_ in cycle.steps]
+    first = sources.index(min(sources))
+    steps = (*cycle.steps[first:], *cycle.steps[:first])
+    walk = sorted({source for source, *_ in steps}, key=lambda number: transactions[number].index)
     names = {number: f"T{place}" for place, number in enumerate(walk, start=1)}
     edges = tuple(
         edge_of(edge, transactions, names)
         if edge is not None
         else edge_without_data(kind, transactions[source], transactions[target], names)
-        for source, target, kind, edge in cycle.steps
+        for source, target, kind, edge in steps
     )
     guilty = [transactions[number] for number in walk]
     return Anomaly(

@@ -166,6 +166,7 @@ def _details(
         "rules": checker.rules,
         "transactions": found.transactions,
         "counts": found.counts,
+        **({"causes": {"incompatible-order": found.causes}} if found.causes else {}),
         "ruled_out": list(weakest_ruled_out(names)),
         "remaining": list(strongest_remaining(names, found.looked_at)),
         "completeness": found.completeness,

@@ -15,6 +15,7 @@ from dissever.checkers.transactions import weak
 from dissever.checkers.transactions.enumeration import has_serial_order
 from dissever.checkers.transactions.explanation import (
     Explained,
+    causes_of,
     counts_of,
     explained,
     names_of,
@@ -51,6 +52,7 @@ class Evidence:
     """
     `shown` are some of the anomalies of each name; those that the validator refuted have no
     confirmation, and `doubts` say why by their name. `counts` are all of the engine, by name.
+    `causes` is the number of reasons why lists differ, among what the engine kept.
     `looked_at` are the models of which anomalies would show here. `weak` says what the weak levels
     are, with and without sessions, where no serial order answers that.
     """
@@ -61,6 +63,7 @@ class Evidence:
     shown: tuple[Explained, ...]
     doubts: Mapping[str, str]
     counts: dict[str, int]
+    causes: int
     looked_at: tuple[str, ...]
     weak: Mapping[tuple[Level, bool], Weak] = field(default_factory=dict)
     edges: dict[str, int] = field(default_factory=dict)
@@ -99,7 +102,8 @@ def gathered(history: History, rules: str, model: str) -> Evidence:
         micro, RULES[rules], realtime=history.is_timed, keep_edges=model in POINTED
     )
     narrator = Narrator(history, micro)
-    found, doubts = _validated(history, explained(narrator, outcome), micro, rules)
+    causes = causes_of(micro, outcome)
+    found, doubts = _validated(history, explained(narrator, outcome, causes), micro, rules)
     found = tuple(
         _tried(history, each, micro, {one.name for one in found}, rules) if each.forced else each
         for each in found
@@ -114,6 +118,7 @@ def gathered(history: History, rules: str, model: str) -> Evidence:
         shown=found,
         doubts=doubts,
         counts={**dict.fromkeys((each.name for each in cycles), 1), **counts_of(outcome)},
+        causes=len(causes),
         looked_at=tuple(each for each in DECIDABLE if history.is_timed or not keeps_time(each)),
         weak=levels,
         edges={kind.name.lower(): n for kind, n in outcome.edges.items()},

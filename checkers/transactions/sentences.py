@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dissever.checkers.transactions.view import MicroOperation, Transaction, same, shown
+from dissever.harness.values import show_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,71 @@ class Scene:
     def writer(self) -> str:
         """The name of the other transaction."""
         return self.other.label if self.other is not None else "another transaction"
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """
+    Two reads of a list of which neither begins the other: where one holds `element`, the other has
+    `instead`. `is_missing`: it does not hold the element at all. `adder` appended the element.
+    """
+
+    key: Any
+    element: Any
+    instead: Any
+    is_missing: bool
+    adder: Transaction | None
+    seen: Transaction
+    without: Transaction
+
+    @property
+    def what(self) -> str:
+        """The element, and that it is missing or stands elsewhere."""
+        if self.is_missing:
+            return f"{shown(self.element)} is missing"
+        return f"{shown(self.instead)} stands before {shown(self.element)}"
+
+    def found(self, reader: Transaction) -> str:
+        """The list that a transaction read, around the place where the two part."""
+        around = (self.element, self.instead)
+        read = _read_of(reader, self.key, self.element if reader is self.seen else self.instead)
+        return shown(read.value if read else None, around)
+
+
+def parted(each: Parting) -> str:
+    """One sentence on lists that differ, and one on how the element was there before."""
+    element, key = shown(each.element), shown(each.key)
+    node = each.without.operation.invocation.node
+    reader = f"process {each.without.operation.process}" + (f" on {node}" if node else "")
+    who_lacks = f"{each.without.label} ({reader})"
+    at = show_ns(each.without.operation.invocation.time)
+    found = f"{who_lacks} read at {at}: {each.found(each.without)}"
+    if each.is_missing:
+        what = f"{element}, {_added(each)}, is missing from what {found}"
+    else:
+        what = f"{shown(each.instead)} stands before {element} in key {key} as {found}"
+    if each.seen is each.adder:
+        return f"{what}, though {each.seen.label} itself read {each.found(each.seen)}"
+    return f"{what}, though {each.seen.label} read {each.found(each.seen)}"
+
+
+def parts(each: Parting) -> str:
+    """Why both cannot be right."""
+    both = f"the lists of {each.seen.label} and {each.without.label}"
+    return f"a list only grows at its end, so of {both} one must begin the other, and neither does"
+
+
+def _added(each: Parting) -> str:
+    """`which T1 appended to key 0 and n4 acknowledged at 0.088 s`."""
+    key = shown(each.key)
+    if each.adder is None:
+        return f"which {each.seen.label} read in key {key}"
+    what = f"which {each.adder.label} appended to key {key}"
+    end = each.adder.operation.completion
+    if each.adder.is_ok and end is not None:
+        node = end.node or each.adder.operation.invocation.node or "the system"
+        return f"{what} and {node} acknowledged at {show_ns(end.time)}"
+    return what
 
 
 def sentence(name: str, scene: Scene) -> str:
@@ -112,12 +178,6 @@ def _duplicate(scene: Scene) -> str:
     return f"{scene.found}, which holds {shown(scene.value)} twice; it was appended once"
 
 
-def _incompatible(scene: Scene) -> str:
-    read = _read_of(scene.other, scene.key, None) if scene.other is not None else None
-    other = f"{scene.writer} read it as {shown(read.value if read else None)}"
-    return f"{scene.found}, and {other}: neither of the two grew out of the other"
-
-
 def _cyclic_versions(scene: Scene) -> str:
     key = shown(scene.key)
     return f"the versions of key {key} come one after another in a circle, so none is the first"
@@ -126,7 +186,9 @@ def _cyclic_versions(scene: Scene) -> str:
 def _lost_update(scene: Scene) -> str:
     read = scene.read
     version = shown(read.value if read else None)
-    both = f"{scene.one.label} and {scene.writer} both read key {shown(scene.key)} as {version}"
+    pair = [each for each in (scene.one, scene.other) if each is not None]
+    names = " and ".join(each.label for each in sorted(pair, key=lambda each: each.position))
+    both = f"{names} both read key {shown(scene.key)} as {version}"
     return f"{both}, and both wrote to it: one of them did not know of the other (lost update)"
 
 
@@ -138,7 +200,6 @@ _SENTENCES: Final[Mapping[str, Callable[[Scene], str]]] = {
     "G1b": _intermediate_read,
     "dirty-update": _dirty_update,
     "duplicate-elements": _duplicate,
-    "incompatible-order": _incompatible,
     "cyclic-versions": _cyclic_versions,
     "lost-update": _lost_update,
 }

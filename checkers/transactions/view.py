@@ -64,11 +64,15 @@ class Transaction:
     def is_ok(self) -> bool:
         return self.operation.type is Type.OK
 
-    @property
-    def deed(self) -> str:
-        """Who it was, when, what it did, and how that ended."""
+    def deed(self, marked: tuple[Any, tuple[Any, ...]] | None = None) -> str:
+        """
+        Who it was, when, what it did, and how that ended.
+
+        Args:
+            marked: A key, and elements that must be seen of the lists that it was read as.
+        """
         begin, end = self.operation.invocation, self.operation.completion
-        did = ", ".join(map(_did, self.micro)) or "nothing"
+        did = ", ".join(_did(each, marked) for each in self.micro) or "nothing"
         since = f"{self.label}: {who(self.operation)} at {show_ns(begin.time)}"
         if self.is_ok and end is not None:
             return f"{since}: {did}; acknowledged at {show_ns(end.time)}"
@@ -167,9 +171,10 @@ def shown(value: Any, around: Sequence[Any] = ()) -> str:
     return f"[{' '.join([*before, *kept, *after])}]"
 
 
-def _did(each: MicroOperation) -> str:
+def _did(each: MicroOperation, marked: tuple[Any, tuple[Any, ...]] | None) -> str:
     if each.kind == "r":
-        return f"read key {shown(each.key)} as {shown(each.value)}"
+        around = marked[1] if marked is not None and same(each.key, marked[0]) else ()
+        return f"read key {shown(each.key)} as {shown(each.value, around)}"
     if each.kind == "append":
         return f"appended {shown(each.value)} to key {shown(each.key)}"
     return f"wrote {shown(each.value)} to key {shown(each.key)}"

@@ -7,14 +7,15 @@ const ROLE_PX = [6, 4, 1.5, 1];
 const KIND_ROW = { type: "kind" }; // A row of one kind of fault, as the timeline has them.
 
 function buildLamport(run, figure) {
-  const named = new Set(figure.dataset.operations.split(" ").filter(Boolean).map((index) => operationOf(run, Number(index))).filter((i) => i >= 0));
+  const placesOf = (text) => new Set(text.split(" ").filter(Boolean).map((index) => operationOf(run, Number(index))).filter((i) => i >= 0));
+  const named = placesOf(figure.dataset.operations), guilty = placesOf(figure.dataset.guilty);
   const processes = [...new Set([...named].map((i) => run.process[i]))].slice(0, CLIENTS_MAX);
   const operations = [];
   for (let i = 0; i < run.count; i++) if (processes.includes(run.process[i])) operations.push(i);
   const home = [Number(figure.dataset.start), Number(figure.dataset.end)];
   const range = { start: home[0], end: home[1], whole: view.whole, home };
   const kinds = run.kinds.filter((kind) => run.bands.some((band) => band.fault === kind && band.start <= home[1] && band.end >= home[0]));
-  return { figure, canvas: figure.querySelector("canvas"), named, processes, operations, range, kinds, focused: -1, repeats: false, isToScale: false, drawn: null };
+  return { figure, canvas: figure.querySelector("canvas"), named, guilty, processes, operations, range, kinds, focused: -1, repeats: false, isToScale: false, drawn: null };
 }
 
 function lamportLayout(run, lamport) {
@@ -164,7 +165,7 @@ function drawAsked(run, lamport, box, layout) {
     const node = run.simulation.nodes.indexOf(run.tables.node[run.node[i]]);
     if (node < 0 || !lamport.processes.includes(run.process[i])) continue;
     const top = layout.clientY(run.process[i]) + 8, bottom = layout.serverY(node);
-    context.strokeStyle = run.isGuilty[i] ? colours.guilty : colours.muted;
+    context.strokeStyle = lamport.guilty.has(i) ? colours.guilty : colours.muted;
     for (const time of [run.start[i], ...(run.done[i] ? [run.end[i]] : [])]) {
       if (time < box.range.start || time > box.range.end) continue;
       const x = Math.round(xOf(box, time)) + 0.5;
@@ -187,7 +188,7 @@ function drawClientBars(run, lamport, box, layout) {
     context.globalAlpha = lamport.named.has(i) ? 1 : 0.4;
     drawBar(box, run.type[i], x0, y, width, 16);
     context.globalAlpha = 1;
-    if (run.isGuilty[i]) outline(context, colours.guilty, x0, y, width, 16, 2);
+    if (lamport.guilty.has(i)) outline(context, colours.guilty, x0, y, width, 16, 2);
     const text = labelOf(run, i), needed = context.measureText(text).width + 10;
     const fitsRight = x1 + needed <= box.right + 10;
     const left = needed <= width ? x0 + 5 : fitsRight ? x1 + 5 : x0 - needed + 5;
@@ -196,7 +197,7 @@ function drawClientBars(run, lamport, box, layout) {
     ends.set(run.process[i], left + needed);
     context.textAlign = "left";
     halo(context, text, left, y + 8.5);
-    context.fillStyle = run.isGuilty[i] ? colours.guilty : colours.ink;
+    context.fillStyle = lamport.guilty.has(i) ? colours.guilty : colours.ink;
     context.fillText(text, left, y + 8.5);
   }
 }

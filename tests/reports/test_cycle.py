@@ -79,7 +79,7 @@ def test_each_edge_is_an_arrow_with_its_sentence_and_each_transaction_a_box(skew
     assert arrows[0].startswith("T1 → T2 rw")
     assert arrows[1].startswith("T2 → T1 rw")
     assert "did not see" in arrows[0]
-    assert page.count("the first did not see what the second wrote") == 1
+    assert page.count("the first did not see what the second wrote") == 2, "table and drawing"
     assert "the second overwrote" not in page, "only kinds that are shown are explained"
 
 

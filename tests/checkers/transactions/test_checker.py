@@ -173,13 +173,13 @@ def test_edges_of_time_and_processes_say_who_and_when() -> None:
         (
             "0 0-1 fail append x 1\n1 2-3 ok r x [1]",
             "G1a",
-            'T1 read key "x" as [1], with 1, which T2 appended; but T2 was answered with a failure,'
+            'T2 read key "x" as [1], with 1, which T1 appended; but T1 was answered with a failure,'
             " so nobody may see its writes",
         ),
         (
             "0 0-1 ok append x 1, append x 2\n1 0-3 ok r x [1]",
             "G1b",
-            'T1 read key "x" as [1]: T2 appended 1 there and later 2, so T1 saw the middle of T2',
+            'T2 read key "x" as [1]: T1 appended 1 there and later 2, so T2 saw the middle of T1',
         ),
         (
             "0 0-1 ok r x [7], append x 1\n1 2-3 ok r x [7 1]",
@@ -208,6 +208,107 @@ def test_anomalies_without_a_cycle_are_told_in_a_sentence(
     assert result.verdict is INVALID
     assert found[name].summary == summary
     assert found[name].key == "x"
+
+
+LOST = """
+    0 0-1 ok append x 1
+    1 2-3 ok append x 2
+    2 3-5 ok r x [1 2]
+    3 6-7 ok r x [1], append x 3
+    4 8-9 ok r x [1 3]
+    5 9-10 ok r x [1 3]
+    6 11-12 ok r x [1 3 4]
+    7 10-13 ok append x 4
+"""
+
+
+def test_an_element_that_is_lost_is_named_with_its_append_and_the_first_read_without_it() -> None:
+    found = [each for each in judged(LOST).anomalies if each.name == "incompatible-order"]
+
+    assert [each.summary for each in found] == [
+        '2, which T1 appended to key "x" and the system acknowledged at 3.000 s, is missing from'
+        " what T3 (process 4) read at 8.000 s: [1 3], though T2 read [1 2]"
+    ]
+    assert found[0].indices == (2, 3, 4, 5, 8, 10)
+    assert [(wrong.answer, wrong.value, wrong.against) for wrong in found[0].wrong] == [
+        (8, "2 is missing", 2),
+        (9, "2 is missing", 2),
+        (13, "2 is missing", 2),
+    ]
+    assert found[0].wrong_count == 3
+
+
+def test_what_is_lost_is_what_was_read_first_whichever_list_is_longer() -> None:
+    late = """
+        0 0-1 ok append x 1
+        1 2-3 ok append x 2
+        2 2-3 ok append x 3
+        3 4-5 ok r x [1 2]
+        4 6-7 ok r x [1 2]
+        5 8-9 ok r x [1 3]
+    """
+    (lost,) = (each for each in judged(late).anomalies if each.name == "incompatible-order")
+    (lacks,) = lost.wrong
+
+    assert lost.summary.startswith("2, which T1 appended"), lost.summary
+    assert lacks.value == "2 is missing"
+
+
+def test_elements_that_changed_places_are_not_called_missing() -> None:
+    swapped = """
+        0 0-1 ok append x 1
+        1 0-1 ok append x 2
+        2 2-3 ok r x [1 2]
+        3 4-5 ok r x [2 1]
+    """
+    (found,) = (each for each in judged(swapped).anomalies if each.name == "incompatible-order")
+
+    assert found.summary == (
+        '2 stands before 1 in key "x" as T3 (process 3) read at 4.000 s: [2 1], though T2 read'
+        " [1 2]"
+    )
+
+
+def test_a_long_list_is_shown_around_the_place_where_it_parts() -> None:
+    begin = " ".join(map(str, range(1, 40)))
+    (found,) = (
+        each
+        for each in judged(f"""
+            0 0-1 ok append x 50
+            1 2-3 ok r x [{begin} 50]
+            2 4-5 ok r x [{begin} 60 61 62 63 64 65 66 67 68 69]
+        """).anomalies
+        if each.name == "incompatible-order"
+    )
+
+    assert "[… 37 38 39 50]" in found.summary
+    assert "[… 39 60 61 62 63 64 65 66 …]" in found.summary
+    assert not any("67" in step.text for step in found.steps)
+
+
+def test_transactions_are_numbered_by_the_time_of_their_question() -> None:
+    text = """
+        0 1-4 ok r x [], append x 1
+        1 0-3 ok r x [], append x 2
+        2 5-6 ok r x [1 2]
+    """
+    found = {each.name: each for each in judged(text).anomalies}
+
+    assert found["lost-update"].summary.startswith("T1 and T2 both read")
+    assert found["lost-update"].steps[0].text.startswith("T1: process 1 at 0.000 s")
+
+
+def test_reads_of_one_failed_write_are_one_cause() -> None:
+    aborted = """
+        0 0-1 fail append x 1
+        1 2-3 ok r x [1]
+        2 4-5 ok r x [1]
+        3 6-7 ok r x [1]
+    """
+    (found,) = (each for each in judged(aborted).anomalies if each.name == "G1a")
+
+    assert found.wrong_count in (1, 3)  # The engine tells of each list what is new in it.
+    assert found.wrong[0].against == 0
 
 
 @pytest.mark.parametrize(
