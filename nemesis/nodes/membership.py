@@ -98,6 +98,11 @@ class _Membership:
 class Remove(_Membership):
     """Take a node out of the cluster, while it runs; it comes back with nothing that it held."""
 
+    def __init__(self, cluster: AbleCluster, members: Members) -> None:
+        super().__init__(cluster, members)
+        self._emptied: set[str] = set()
+        """The nodes that healing has started empty, and that are not seen to vote yet."""
+
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         return await self._seen(node, None, self._members.remove(node))
 
@@ -106,18 +111,29 @@ class Remove(_Membership):
 
     async def undo(self, node: str) -> NodeEvidence:
         seen = await self._seen(node, Role.VOTER, self._rejoin(node))
+        if seen.is_so:
+            self._emptied.discard(node)
         return replace(seen, facts={**seen.facts, "outside": True}) if seen.refused else seen
 
     async def release(self, node: str) -> None:
         """A node that is no member harms nobody: the end of the run takes it away."""
 
     async def _rejoin(self, node: str) -> None:
+        is_running = (await self._cluster.status(node)).state is NodeState.RUNNING
+        # The system may just be taking in a node that an earlier try has emptied: that goes on.
+        if node not in self._emptied or not is_running:
+            await self._empty(node)
+        await _taken_back(self._members.add(node, Role.VOTER))
+
+    async def _empty(self, node: str) -> None:
+        """Start the node with nothing that it held, once it is no member."""
+        self._emptied.discard(node)
         await self._cluster.kill(node)
         # Where the first try went wrong, it still is one.
         await _taken_back(self._members.remove(node))
         await self._members.wipe(node)
         await self._members.start(node)
-        await _taken_back(self._members.add(node, Role.VOTER))
+        self._emptied.add(node)
 
 
 class Replace(Remove):

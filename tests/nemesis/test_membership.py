@@ -242,6 +242,46 @@ def test_change_that_the_system_does_not_take_back_is_its_own_refusal(
     )
 
 
+class Slow(Members):
+    """Its nodes run once they are started, and some need a second try to be taken in."""
+
+    def __init__(self, cluster: Any, tries: int = 0) -> None:
+        super().__init__(cluster.nodes)
+        self.cluster, self.tries = cluster, tries
+
+    async def start(self, node: str) -> None:
+        await super().start(node)
+        await self.cluster.start(node)
+
+    async def add(self, node: str, role: Role) -> None:
+        self.tries += 1
+        if self.tries == 1:
+            raise TimeoutError("no change within 15 s: a configuration change is in progress")
+        await super().add(node, role)
+
+
+@pytest.mark.parametrize("fault", ["remove-member", "replace-member"])
+def test_healing_that_is_tried_again_goes_on_with_the_node_that_is_being_taken_in(
+    cluster: Any, play: Any, fault: str
+) -> None:
+    members = Slow(cluster)
+    strike, heal = steps(fault)
+    _, first, second = play(nemesis_of(cluster, members, fault), strike, heal, heal)
+
+    assert first.value["evidence"]["healed"] is False
+    assert second.value["evidence"]["healed"] is True
+    assert second.value["targets"] == ["n2"]
+    assert members.calls.count("wipe n2") == members.calls.count("start n2") == 1
+
+
+def test_node_that_is_struck_again_is_emptied_again(cluster: Any, play: Any) -> None:
+    members = Slow(cluster, tries=1)
+    strike, heal = steps("remove-member")
+    play(nemesis_of(cluster, members, "remove-member"), strike, heal, strike, heal)
+
+    assert members.calls.count("wipe n2") == members.calls.count("start n2") == 2
+
+
 @pytest.mark.parametrize("error", [OSError("no such host"), TimeoutError("it does not start")])
 def test_node_that_the_harness_cannot_start_is_not_refused_by_the_system(
     cluster: Any, play: Any, error: OSError
