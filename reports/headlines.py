@@ -29,6 +29,7 @@ from dissever.reports.transaction_rows import (
     disagreement_note,
     disagreement_title,
     is_disagreement,
+    shown_by,
     words_of,
 )
 
@@ -443,7 +444,7 @@ def _many(some: list[Found]) -> str:
     name = some[0].anomaly.name
     if all(each.anomaly.cycle for each in some):
         cycles = count_text(len(some), "cycle")
-        return f"{cycles} of transactions: no order of them gives these answers"
+        return f"{cycles} of transactions: {shown_by(name)}"
     one, more = _plainly(some[0])
     count = len(some)
     if some[0].result.checker == CHECKER:
@@ -484,6 +485,18 @@ _OF_TRANSACTIONS: Final = {
     "internal": (
         "A transaction contradicts its own reads and writes",
         "transactions contradict their own reads and writes",
+    ),
+    "future-read": (
+        "A transaction read its own write before it made it",
+        "transactions read their own writes before they made them",
+    ),
+    "dirty-update": (
+        "A transaction wrote over what a failed one had written",
+        "transactions wrote over what failed ones had written",
+    ),
+    "cyclic-versions": (
+        "The values of a key were written in no possible order",
+        "keys hold values that were written in no possible order",
     ),
     "phantom": ("A read holds what nobody wrote", "reads hold what nobody wrote"),
     "duplicate-elements": (

@@ -76,7 +76,7 @@ def disagreement_title(some: Sequence[Anomaly], result: Result) -> str:
     are_missing = all(each.wrong[0].value.endswith("is missing") for each in some)
     if are_missing:
         what = "was read in a list and is" if count == 1 else "were read in lists and are"
-        noun, end = count_text(count, "element"), f"{what} missing from later reads"
+        noun, end = count_text(count, "element"), f"{what} missing from other reads"
     else:
         noun, end = count_text(count, "place"), "where reads disagree on the order of a list"
     return f"{'' if is_all else 'At least '}{noun} {end}"
@@ -122,6 +122,23 @@ def causes_note(some: Sequence[Anomaly], result: Result) -> str:
     causes = count_text(len(some), "cause")
     each = "accounts" if len(some) == 1 else "account"
     return f"The page tells {causes}, which {each} for {shown:,} of these {count:,}."
+
+
+_MISSED: Final = "one missed a write that came before it"
+_SHOWN_BY: Final[Mapping[str, str]] = {
+    "G0": "they wrote over each other in a circle",
+    "G1c": "they saw each other's writes in a circle",
+    "G-single": _MISSED,
+    "G-single-process": _MISSED,
+    "G-single-realtime": _MISSED,
+    "G-nonadjacent": "they saw states that do not fit together",
+    "write-skew": "each missed what the other one changed",
+}
+
+
+def shown_by(name: str) -> str:
+    """What the transactions of a cycle show, in a few words."""
+    return _SHOWN_BY.get(name, "no order of them gives these answers")
 
 
 def words_of(anomalies: Sequence[Anomaly]) -> tuple[tuple[str, str], ...]:

@@ -229,7 +229,8 @@ def summary(name: str, cycle: Sequence[Edge], labels: Mapping[int, str]) -> str:
     """One sentence for a newcomer: what the transactions of a cycle show."""
     bare = name.removesuffix(REALTIME).removesuffix(PROCESS)
     every = list(dict.fromkeys(labels[edge.source] for edge in cycle))
-    who = joined(every)
+    # In "the next one" the order of the circle counts; else the order of time is easier to read.
+    who = joined(every if bare.startswith("G2") else sorted(every, key=lambda each: int(each[1:])))
     need = {
         PROCESS: ", by the order of a process",
         REALTIME: ", by the times: one was acknowledged before the other began",

@@ -4,7 +4,7 @@ Anomalies without a cycle in plain words: what one or two transactions did that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -143,8 +143,35 @@ def _wrote(scene: Scene) -> str:
 
 
 def _internal(scene: Scene) -> str:
-    own = "what it had read or written there itself does not allow that"
-    return f"{scene.found}, but {own}"
+    found = next(_contradictions(scene.one, scene.key), None)
+    if found is None:
+        return f"{scene.found}, but what it had read or written there itself does not allow that"
+    read, before = found
+    what = f"{scene.one.label} read key {shown(scene.key)} as {shown(read.value)}"
+    return f"{what}, although before that it had itself {' and '.join(before)} there"
+
+
+def _contradictions(each: Transaction, key: Any) -> Iterator[tuple[MicroOperation, list[str]]]:
+    """Reads of a transaction that its own micro-operations refute, with these in words."""
+    held: Any = None
+    is_known, own, before = False, list[Any](), list[str]()
+    for micro in each.micro:
+        if not same(micro.key, key):
+            continue
+        if micro.kind == "append":
+            own.append(micro.value)
+            before.append(f"appended {shown(micro.value)}")
+            continue
+        if micro.kind == "r":
+            is_list = isinstance(micro.value, list)
+            end = micro.value[len(micro.value) - len(own) :] if is_list else None
+            expected = [*held, *own] if is_list and isinstance(held, list) else held
+            # Without a read before it, a list must at least end with what was appended.
+            if (micro.value != expected) if is_known else (own and end != own):
+                yield micro, before
+        own = []
+        held, is_known = micro.value, True
+        before = [f"{'read' if micro.kind == 'r' else 'written'} {shown(micro.value)}"]
 
 
 def _future_read(scene: Scene) -> str:
@@ -175,12 +202,47 @@ def _dirty_update(scene: Scene) -> str:
 
 
 def _duplicate(scene: Scene) -> str:
-    return f"{scene.found}, which holds {shown(scene.value)} twice; it was appended once"
+    twice = f"{scene.found}, which holds {shown(scene.value)} more than once"
+    if scene.other is None:
+        return f"{twice}; it was appended once"
+    return f"{twice}; {scene.writer} appended it once"
 
 
 def _cyclic_versions(scene: Scene) -> str:
     key = shown(scene.key)
+    pair = [each for each in (scene.one, scene.other) if each is not None]
+    pair.sort(key=lambda each: each.position)
+    for reader in pair:
+        for _, read in reader.of("r", scene.key):
+            for writer in pair:
+                if turned := _turned(writer, scene.key, read.value):
+                    first, second = map(shown, turned)
+                    what = f"{writer.label} appended {first} and then {second} to key {key}"
+                    return f"{what}, but {reader.label} read it as {shown(read.value, turned)}"
+    told = [text for each in pair if (text := _replaced(each, scene.key))]
+    if len(told) == len(pair) > 1:
+        return f"in key {key} {'; but '.join(told)}: none can be the first"
     return f"the versions of key {key} come one after another in a circle, so none is the first"
+
+
+def _turned(writer: Transaction, key: Any, found: Any) -> tuple[Any, Any] | None:
+    """Two appends of a transaction that a list holds the other way round, or only the second."""
+    held = found if isinstance(found, list) else []
+    values = [each.value for _, each in writer.of("append", key)]
+    for number, second in enumerate(values):
+        at = next((place for place, each in enumerate(held) if same(each, second)), None)
+        for first in values[:number]:
+            if at is not None and not any(same(each, first) for each in held[:at]):
+                return first, second
+    return None
+
+
+def _replaced(each: Transaction, key: Any) -> str:
+    """`T1 read 2 and wrote 1 over it`, if it did both."""
+    reads, writes = [read for _, read in each.of("r", key)], each.writes(key)
+    if not reads or not writes or isinstance(reads[0].value, list):
+        return ""
+    return f"{each.label} read {shown(reads[0].value)} and wrote {shown(writes[-1].value)} over it"
 
 
 def _lost_update(scene: Scene) -> str:

@@ -295,7 +295,7 @@ def test_cycles_are_rows_of_transactions() -> None:
     result = Result(checker="transactions", verdict=Verdict.INVALID, why="", anomalies=(found,))
     (headline,) = _headlines(history, result)
 
-    assert headline.title == "1 cycle of transactions: no order of them gives these answers"
+    assert headline.title == "1 cycle of transactions: one missed a write that came before it"
     assert headline.rows[0].cells[:5] == (
         *("#0 → #2 → #0", "realtime, rw", "1", "0.000 s", "3.000 s"),
     )

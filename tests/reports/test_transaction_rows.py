@@ -49,7 +49,7 @@ def _page(text: str) -> str:
 def test_reads_that_lack_one_element_are_one_row_with_their_number() -> None:
     headline = _headlines(LOST)["incompatible-order"]
 
-    assert headline.title == "1 element was read in a list and is missing from later reads"
+    assert headline.title == "1 element was read in a list and is missing from other reads"
     assert headline.columns == (
         "What", "Key", "Appended by", "First wrong read", "Wrong reads", "Fault in force"
     )  # fmt: skip

@@ -194,8 +194,22 @@ def test_edges_of_time_and_processes_say_who_and_when() -> None:
         (
             "0 0-1 ok append x 1, r x []",
             "internal",
-            'T1 read key "x" as [], but what it had read or written there itself does not allow'
-            " that",
+            'T1 read key "x" as [], although before that it had itself appended 1 there',
+        ),
+        (
+            "0 0-3 ok append x 1\n1 1-2 ok r x [], r x [1]",
+            "internal",
+            'T1 read key "x" as [1], although before that it had itself read [] there',
+        ),
+        (
+            "0 0-1 ok append x 1\n1 2-3 ok r x [1 1]",
+            "duplicate-elements",
+            'T2 read key "x" as [1 1], which holds 1 more than once; T1 appended it once',
+        ),
+        (
+            "0 0-1 ok append x 1, append x 2\n1 2-3 ok r x [2 1]",
+            "cyclic-versions",
+            'T1 appended 1 and then 2 to key "x", but T2 read it as [2 1]',
         ),
     ],
 )
@@ -309,6 +323,18 @@ def test_reads_of_one_failed_write_are_one_cause() -> None:
 
     assert found.wrong_count in (1, 3)  # The engine tells of each list what is new in it.
     assert found.wrong[0].against == 0
+
+
+def test_registers_whose_values_follow_each_other_in_a_circle_say_which() -> None:
+    found = {each.name: each for each in judged("""
+        0 0-1 ok r x 2, w x 1
+        1 0-1 ok r x 1, w x 2
+    """, rules="wr").anomalies}  # fmt: skip
+
+    assert found["cyclic-versions"].summary == (
+        'in key "x" T1 read 2 and wrote 1 over it; but T2 read 1 and wrote 2 over it: none can be'
+        " the first"
+    )
 
 
 @pytest.mark.parametrize(
