@@ -16,6 +16,15 @@ function writeHash(target) {
   history.replaceState(null, "", hash ? `#${hash}` : " ");
 }
 
+// A link may be typed by hand: what is no code of a character stands for itself.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 // What the event of an index belongs to.
 function findIndex(run, index) {
   const operation = operationOf(run, index);
@@ -30,7 +39,7 @@ function followHash(run, select, setGrouping) {
   const { target, lanes } = readHash();
   if (lanes && lanes !== view.grouping && usefulGroupings(run).includes(lanes)) setGrouping(lanes);
   unfold(target);
-  if (target.startsWith("key=")) return showKey(decodeURIComponent(target.slice("key=".length)));
+  if (target.startsWith("key=")) return showKey(decoded(target.slice("key=".length)));
   if (/^a\d+$/.test(target)) return showAnomaly(run, document.getElementById(target));
   const index = /^i(\d+)$/.exec(target)?.[1];
   const hit = index && findIndex(run, Number(index));
