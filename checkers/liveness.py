@@ -39,6 +39,7 @@ from dissever.harness.episodes import (
     name_of,
     report,
     targets,
+    waited_of,
 )
 from dissever.harness.history import History, Operation, Process
 from dissever.harness.results import Anomaly, Budget, Result, Verdict
@@ -196,8 +197,9 @@ def _healed_nothing(healing: Operation) -> bool:
 
 
 def _waited(operation: Operation) -> str:
-    assert operation.completion is not None
-    return show_ns(operation.completion.time - operation.invocation.time)
+    waited_ns = waited_of(operation)
+    assert waited_ns is not None
+    return show_ns(waited_ns)
 
 
 def _sentence(operation: Operation) -> str:

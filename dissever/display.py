@@ -131,7 +131,7 @@ class Display:
         self._in_force = tuple(
             _words(injection, each)
             for each in found.episodes
-            if each.healing is None and (injection := report_of(each.injection))
+            if each.is_strike and each.healing is None and (injection := report_of(each.injection))
         )
         self._struck = found.down
 

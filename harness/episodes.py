@@ -278,6 +278,21 @@ def skip_of(operation: Operation) -> str | None:
     return str(report(operation).get("skipped", "no node was meant"))
 
 
+def waited_of(operation: Operation) -> int | None:
+    """
+    How long an operation of the recovery waited, in ns; None when it never completed.
+
+    It may last longer than it waits: at the end it may ask each node alone.
+    """
+    if operation.completion is None:
+        return None
+    lasted_ns = operation.completion.time - operation.invocation.time
+    waited_ms = report(operation).get("waited_ms")
+    if not isinstance(waited_ms, int) or isinstance(waited_ms, bool):
+        return lasted_ns
+    return min(lasted_ns, waited_ms * 1_000_000)
+
+
 def lapse_of(healing: Operation) -> str | None:
     """Why a fault is not believed to have been in force until it healed, in words, or None."""
     seen = evidence(healing)

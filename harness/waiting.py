@@ -128,17 +128,18 @@ async def first_acknowledged(
         is_refusal: Whether such an exception of `write` is an answer, or the lack of one.
 
     Raises:
-        NotYet: When none acknowledges it; with the node that was asked last, and why it did not.
+        NotYet: When none acknowledges it; with why each node did not.
         Exception: What `write` raises otherwise.
     """
-    missing = ""
+    refusals: list[str] = []
     for node in nodes:
         try:
             await write(node)
         except Exception as error:
             if not is_refusal(error):
                 raise
-            missing = f"{node}: {reason(error)}"
+            why = reason(error)
+            refusals.append(why if why.startswith(f"{node} ") else f"{node}: {why}")
         else:
             return {"by": node}
-    raise NotYet(missing)
+    raise NotYet(listed(refusals, "; "))

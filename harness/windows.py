@@ -98,7 +98,7 @@ def arounds(columns: Columns, found: Episodes, *, end_ns: int) -> dict[int, Arou
     pending = answers.pending(start for start, _ in spans)
     return {
         each.injection.invocation.index: _around(
-            each, span, worked, answers, pending[span[0]], found.episodes
+            each, span, worked, answers, pending[span[0]], found.strikes
         )
         for each, span in zip(found.strikes, spans, strict=True)
     }

@@ -15,7 +15,7 @@ from itertools import accumulate
 from dissever.harness.episodes import Episodes, is_shown
 from dissever.harness.history import History, Operation
 from dissever.harness.latency import Successes, ok_spans
-from dissever.harness.results import Anomaly, Order, Result, Results, by_cause
+from dissever.harness.results import Anomaly, Order, Result, Results
 from dissever.harness.values import shorten
 from dissever.reports.around import around_operations
 from dissever.reports.crash_card import CrashCard, crash_card, end_of_anomaly
@@ -26,6 +26,7 @@ from dissever.reports.headlines import Found
 from dissever.reports.labels import short_label
 from dissever.reports.meaning import meaning_of_name
 from dissever.reports.stuck_card import StuckCard, stuck_card
+from dissever.reports.told import said, told
 from dissever.reports.versions_view import VersionsView, versions_view
 
 SHOWN_MAX = 14
@@ -88,8 +89,9 @@ class AnomalyView:
     are drawn in the window. `cycle` is drawn instead of the steps, which say the same. `versions`
     are lists that differ, side by side; `others` are operations that show the same; `download`
     is the smallest history that has the anomaly. `crash` and `stuck` are cards that take the place
-    of the steps. `number` counts all anomalies from 1. `is_open`: it is the first of its signature.
-    `key_filter` is the key as the filter of the timeline names it, empty without one.
+    of the steps; `said` is what the checker of logs found in the last words of a crash. `number`
+    counts all anomalies from 1. `is_open`: it is the first of its signature. `key_filter` is the
+    key as the filter of the timeline names it, empty without one.
     """
 
     number: int
@@ -107,12 +109,13 @@ class AnomalyView:
     download: Download | None
     crash: CrashCard | None
     stuck: StuckCard | None
+    said: tuple[str, ...]
     key_filter: str
 
 
 def found_by(results: Results) -> list[tuple[str, Anomaly]]:
     """All anomalies, causes before consequences, each with who found it."""
-    return [(result.checker, anomaly) for result, anomaly in _found(results)]
+    return [(result.checker, anomaly) for result, anomaly in told(results)]
 
 
 def explained(results: Results, count_max: int) -> tuple[int, ...]:
@@ -121,7 +124,7 @@ def explained(results: Results, count_max: int) -> tuple[int, ...]:
 
     The first of each signature is one of them as long as there is room.
     """
-    signatures = [_signature(result, anomaly) for result, anomaly in _found(results)]
+    signatures = [_signature(result, anomaly) for result, anomaly in told(results)]
     firsts = {signature: number for number, signature in reversed([*enumerate(signatures, 1)])}
     others = set(range(1, len(signatures) + 1)) - set(firsts.values())
     return tuple(sorted([*sorted(firsts.values()), *sorted(others)][:count_max]))
@@ -129,11 +132,6 @@ def explained(results: Results, count_max: int) -> tuple[int, ...]:
 
 def _signature(result: Result, anomaly: Anomaly) -> str:
     return anomaly.signature or f"{result.checker}/{anomaly.name}"
-
-
-def _found(results: Results) -> list[tuple[Result, Anomaly]]:
-    ordered = by_cause(results.results)
-    return [(result, anomaly) for result in ordered for anomaly in result.anomalies]
 
 
 def findings(
@@ -149,20 +147,21 @@ def findings(
     ends = unasked_ends(results)
     successes = _successes(history, ends)
     recovery = {index: each for each in found.recovery for index in each.indices}
-    told: list[Found] = []
-    for number, (result, anomaly) in enumerate(_found(results), 1):
+    made: list[Found] = []
+    for number, (result, anomaly) in enumerate(told(results), 1):
         end = end_of_anomaly(anomaly, ends)
         asked = next((recovery[index] for index in anomaly.indices if index in recovery), None)
-        told.append(
+        made.append(
             Found(
                 number,
                 result,
                 anomaly,
                 None if end is None else crash_card(end, found, successes),
                 None if asked is None else stuck_card(asked, found, ends, nodes),
+                () if end is None else tuple(each.summary for each in said(results, anomaly)),
             )
         )
-    return told
+    return made
 
 
 def excused_ends(results: Results, history: History, found: Episodes) -> tuple[CrashCard, ...]:
@@ -178,7 +177,7 @@ def excused_waits(
 ) -> tuple[StuckCard, ...]:
     """The recoveries that missed something, where no anomaly says so: it may be excused."""
     ends = unasked_ends(results)
-    accused = {index for _, anomaly in _found(results) for index in anomaly.indices}
+    accused = {index for _, anomaly in told(results) for index in anomaly.indices}
     return tuple(
         stuck_card(asked, found, ends, nodes)
         for asked in found.recovery
@@ -192,13 +191,13 @@ def _successes(history: History, ends: Sequence[UnaskedEnd]) -> Successes:
 
 
 def anomaly_views(
-    told: Sequence[Found], history: History, found: Episodes
+    some: Sequence[Found], history: History, found: Episodes
 ) -> tuple[AnomalyView, ...]:
     """Some of `findings`, with everything that their parts of a report show."""
     by_index = operations_by_index(history)
     views: list[AnomalyView] = []
     signatures: set[str] = set()
-    for each in told:
+    for each in some:
         result, anomaly = each.result, each.anomaly
         signature = _signature(result, anomaly)
         is_open = signature not in signatures
@@ -213,7 +212,7 @@ def anomaly_views(
         window = excerpt(
             anomaly,
             context,
-            found.episodes,
+            found.strikes,
             end_ns=history.duration_ns,
             names=labels,
             are_told=bool(anomaly.cycle),
@@ -235,6 +234,7 @@ def anomaly_views(
                 download(result, anomaly, history),
                 each.end,
                 each.stuck,
+                each.said,
                 "" if anomaly.key is None else str(anomaly.key),
             )
         )
@@ -243,12 +243,12 @@ def anomaly_views(
 
 def step_views(anomaly: Anomaly, by_index: Mapping[int, Operation]) -> tuple[StepView, ...]:
     """The steps of an explanation, each with the operations that it names."""
-    told: set[int] = set()
+    named: set[int] = set()
     steps: list[StepView] = []
     for step in anomaly.steps:
         operations = _of(step.indices, by_index)
-        chips = tuple(each for each in operations if each.invocation.index not in told)
-        told |= {each.invocation.index for each in chips}
+        chips = tuple(each for each in operations if each.invocation.index not in named)
+        named |= {each.invocation.index for each in chips}
         steps.append(StepView(step.text, operations, chips))
     return tuple(steps)
 

@@ -2,7 +2,8 @@
 Which faults were in force around a moment of a run, in words.
 
 An injection takes time, and a fault may strike at any moment of it. So a fault whose injection had
-begun and had not completed is named, too, as one that was being injected.
+begun and had not completed is named, too, as one that was being injected. The cut at the end of a
+run is a step of it, and no fault.
 """
 
 from __future__ import annotations
@@ -36,19 +37,19 @@ def short_phrase(episode: Episode) -> str:
 
 def in_force(found: Episodes, start_ns: int, end_ns: int) -> list[Episode]:
     """The faults in force at some time in between, in their order."""
-    return [each for each in found.episodes if each.overlaps(start_ns, end_ns)]
+    return [each for each in found.strikes if each.overlaps(start_ns, end_ns)]
 
 
 def being_injected(found: Episodes, start_ns: int, end_ns: int) -> list[Episode]:
     """The faults that were being injected at some time in between, and not in force yet."""
     return [
-        each for each in found.episodes if each.injection.invocation.time <= end_ns < each.start_ns
+        each for each in found.strikes if each.injection.invocation.time <= end_ns < each.start_ns
     ]
 
 
 def healed_before(found: Episodes, time_ns: int) -> Episode | None:
     """The last fault that healed before a moment, if that was not long ago."""
-    before = [each for each in found.episodes if 0 < time_ns - each.end_ns < JUST_BEFORE_NS]
+    before = [each for each in found.strikes if 0 < time_ns - each.end_ns < JUST_BEFORE_NS]
     return max(before, key=lambda each: each.end_ns, default=None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from dissever.harness.episodes import (
 )
 from dissever.harness.history import Operation
 from dissever.harness.windows import Around, Window
-from dissever.reports.details import Counts
+from dissever.reports.details import Counts, UnaskedEnd
 from dissever.reports.fault_roles import BOTH, FOLLOWERS, role_of
 from dissever.reports.labels import duration_text, error_text, time_text
 from dissever.reports.tidy import Tidy, tidy
@@ -71,7 +71,9 @@ class FaultRow:
     were ok before, during and after it in the whole run; None where not known. `has_held` is
     whether it was seen to hold, as the checker counts it. `doubts` say in words what speaks against
     it, and `is_idle` that nothing met it. `skipped` is why the harness left the strike out.
-    `is_healing`: it heals, and is no strike.
+    `is_healing`: it heals, and is no strike. `asked_ns` is when its injection began, and `ended`
+    says which of its targets ended by themselves before that completed. Nobody knows whether those
+    had met it, so it is not idle then.
     """
 
     fault: str
@@ -89,6 +91,8 @@ class FaultRow:
     doubts: tuple[str, ...] = ()
     skipped: str = ""
     is_healing: bool = False
+    asked_ns: int = 0
+    ended: tuple[str, ...] = ()
 
     @property
     def is_strike(self) -> bool:
@@ -101,7 +105,12 @@ class FaultRow:
         if self.duration_ns is None:
             return self.injection.holds is False
         is_proven = self.injection.holds and self.healing and self.healing.holds
-        return not is_proven or self.is_idle or bool(self.doubts)
+        return not is_proven or self.is_idle or bool(self.doubts) or self.is_unclear
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether a target ended before it could be seen that the fault took effect."""
+        return bool(self.ended) and not self.has_held
 
     @property
     def rank(self) -> int:
@@ -142,6 +151,8 @@ class FaultRow:
             return Badge("!", "in doubt", False)
         if self.is_idle and self.injection.holds:
             return Badge("○", "idle", False)
+        if self.is_unclear and self.injection.holds:
+            return Badge("!", "node ended", False)
         return _badge(self.injection, "held", "did not take hold")
 
     @property
@@ -215,12 +226,30 @@ class FaultRows:
         """Those that were in force, and those that the harness left out."""
         return tuple(row for row in self.lines if row.is_strike or row.skipped)
 
+    @property
+    def counts(self) -> tuple[str, ...]:
+        """What became of the strikes, in plain words: `4 were seen to take effect`."""
+        rows = [row for row in self.lines if row.is_strike]
+        left_out = sum(bool(row.skipped) for row in self.lines)
+        seen = sum(row.has_held for row in rows)
+        idle = sum(row.is_idle for row in rows)
+        ended = sum(row.is_unclear for row in rows)
+        unseen = len(rows) - seen - idle - ended
+        return (
+            f"{_was(seen) if seen else 'none was'} seen to take effect",
+            *((f"{idle} met nothing",) if idle else ()),
+            *((f"in {ended}, a node ended before that could be seen",) if ended else ()),
+            *((f"{_was(unseen)} not seen to take effect",) if unseen else ()),
+            *((f"{_was(left_out)} left out",) if left_out else ()),
+        )
+
 
 def fault_rows(
     found: Episodes,
     measured: Mapping[int, Around] | None = None,
     succeeded: Mapping[int, Counts] | None = None,
     leading: Mapping[int, tuple[str, ...]] | None = None,
+    ends: Sequence[UnaskedEnd] = (),
 ) -> FaultRows:
     """
     The lines of the page.
@@ -230,12 +259,13 @@ def fault_rows(
         succeeded: The index of an injection -> what succeeded before, during and after its fault.
         leading: The index of an injection -> who led then, where something else than the evidence
             knows.
+        ends: Of processes, which nobody had asked for.
     """
     carried = {id(step) for episode in found.episodes for step in episode.continuations}
     marks = [mark for mark in found.marks if id(mark.operation) not in carried]
     calm = [mark for mark in marks if _is_calm(mark)]
     lines = [
-        _strike(episode, measured or {}, succeeded or {}, leading or {})
+        _strike(episode, measured or {}, succeeded or {}, leading or {}, ends)
         for episode in found.strikes
     ]
     lines += [_mark(mark) for mark in marks if not _is_calm(mark)]
@@ -286,7 +316,9 @@ def _strike(
     measured: Mapping[int, Around],
     succeeded: Mapping[int, Counts],
     leading: Mapping[int, tuple[str, ...]],
+    ends: Sequence[UnaskedEnd],
 ) -> FaultRow:
+    ended = _ended(episode, ends)
     index = episode.injection.invocation.index
     return FaultRow(
         fault=episode.fault,
@@ -300,9 +332,28 @@ def _strike(
         around=measured.get(index, NOT_MEASURED),
         succeeded=succeeded.get(index),
         has_held=episode.has_held,
-        is_idle=episode.is_idle,
+        is_idle=episode.is_idle and not ended,
         doubts=_doubts(episode),
+        asked_ns=episode.injection.invocation.time,
+        ended=ended,
     )
+
+
+def _ended(episode: Episode, ends: Sequence[UnaskedEnd]) -> tuple[str, ...]:
+    """Its targets whose processes ended while it was being injected, in words."""
+    begin_ns = episode.injection.invocation.time
+    return tuple(
+        f"{end.node} ended by {end.signal or f'exit status {end.exit_status}'} at"
+        f" {time_text(end.time_ns)}, while the fault was being injected"
+        for end in ends
+        if end.node in episode.targets
+        and end.time_ns is not None
+        and begin_ns <= end.time_ns <= episode.start_ns
+    )
+
+
+def _was(count: int) -> str:
+    return f"{count} {'was' if count == 1 else 'were'}"
 
 
 def _mark(mark: Mark) -> FaultRow:
@@ -313,6 +364,7 @@ def _mark(mark: Mark) -> FaultRow:
         injection=_proof(mark.operation),
         skipped=skip_of(mark.operation) or "",
         is_healing=mark.role is Role.HEAL,
+        asked_ns=mark.operation.invocation.time,
     )
 
 

@@ -48,6 +48,7 @@ class Found:
     An anomaly with what its row needs; `number` counts all anomalies from 1.
 
     `end` and `stuck` are None unless it is about the end of a process, or about the recovery.
+    `said` is what the checker of logs found in the last words of a process that crashed.
     """
 
     number: int
@@ -55,6 +56,7 @@ class Found:
     anomaly: Anomaly
     end: CrashCard | None = None
     stuck: StuckCard | None = None
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ from dissever.reports.insight import Insight
 from dissever.reports.labels import short_label, time_text
 from dissever.reports.lamport import embedded_simulation
 from dissever.reports.lanes import assign_lanes
-from dissever.reports.meaning import does_not_mean, means
+from dissever.reports.meaning import does_not_mean, doubts_mean, means
 from dissever.reports.nearby import nearby
 from dissever.reports.node_strips import strips_data
 from dissever.reports.nodes_view import nodes_view
@@ -178,7 +178,7 @@ def _context(
     leading = leading_at(found, looks_of(insight))
     told, near = findings(results, history, found, nodes=subject.nodes), nearby(history, results)
     numbers = explained(results, ANOMALIES_MAX)
-    rows = fault_rows(found, measured, counts_of_faults(results), leading)
+    rows = fault_rows(found, measured, counts_of_faults(results), leading, unasked_ends(results))
     return {
         "subject": subject,
         "results": results,
@@ -203,9 +203,8 @@ def _context(
         "fault_kinds": tuple(dict.fromkeys([*found.names, *(s.name for s in found.end_of_run)])),
         "faults": found.injected,
         "injected": len(found.strikes),
-        "proven": len(found.proven),
-        "idle": len(found.idle),
-        "skipped": len(found.skipped),
+        "struck": rows.counts,
+        "faults_mean": doubts_mean(results),
         "node_marks": NODE_MARKS,
         "timeline_keys": KEYS,
         "node_changes": found.changes,

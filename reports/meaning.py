@@ -14,6 +14,10 @@ from typing import Final
 from dissever.harness.results import Results, Verdict
 from dissever.reports.overview import Overview
 from dissever.reports.prose import ANOMALIES, DOES_NOT_MEAN, MEANS, ORDERS
+from dissever.reports.told import told
+
+_FAULTS: Final = "faults"
+"""The checker that says whether the faults took hold and healed."""
 
 _DIVERGED: Final = frozenset({"diverged", "diverged-for-good"})
 
@@ -123,6 +127,16 @@ def does_not_mean(results: Results) -> str:
     return _no_meaning(results.verdict, _of_results(results))
 
 
+def doubts_mean(results: Results) -> str:
+    """What it means for the verdict that too little is known of faults; empty when enough is."""
+    faults = next((each for each in results.results if each.checker == _FAULTS), None)
+    if faults is None or faults.verdict is not Verdict.UNKNOWN:
+        return ""
+    if results.verdict is Verdict.INVALID:
+        return "That does not change the verdict: what was found counts, whatever the faults did."
+    return "Therefore the verdict is unknown: the run may not show the system under these faults."
+
+
 def no_meaning_of(runs: Overview) -> str:
     """What nobody may conclude from several runs."""
     pairs = [(each.checker, each.name, each.verdict) for run in runs.runs for each in run.findings]
@@ -137,9 +151,7 @@ def _no_meaning(verdict: Verdict, found: Sequence[Family]) -> str:
 
 def _of_results(results: Results) -> list[Family]:
     return _ordered(
-        (result.checker, anomaly.name, result.verdict)
-        for result in results.results
-        for anomaly in result.anomalies
+        (result.checker, anomaly.name, result.verdict) for result, anomaly in told(results)
     )
 
 

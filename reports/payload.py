@@ -55,7 +55,9 @@ def run_data(
             {
                 "fault": episode.fault,
                 "f": episode.injection.f,
-                "start": episode.start_ns // 1000,
+                # A fault may strike at any moment of its injection, so its bar begins there.
+                "start": min(episode.injection.invocation.time, episode.start_ns) // 1000,
+                "held": episode.start_ns // 1000,
                 "end": episode.end_ns // 1000,
                 "healed": episode.healing is not None,
                 "targets": episode.targets,

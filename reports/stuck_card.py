@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dissever.harness.episodes import WAITED_FOR, Episodes, evidence, report, targets
+from dissever.harness.episodes import WAITED_FOR, Episodes, evidence, report, targets, waited_of
 from dissever.harness.history import Operation
 from dissever.harness.values import printable, shorten
+from dissever.harness.vocabulary import PROGRESS
 from dissever.reports.details import UnaskedEnd
 from dissever.reports.labels import duration_text, time_text
 
 TEXT_CHARACTERS_MAX = 300
 FAULTS_MAX = 3
+ALONE_NOT = "acknowledged no write when asked alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class StuckCard:
     """
     What was waited for, from when, for how long, what was missing, and the nodes.
 
-    `is_compared`: the states of the nodes are what their replicas held.
+    `looked`: how long it was then looked which nodes served, empty where nobody did. `is_compared`:
+    the states of the nodes are what their replicas held.
     """
 
     waited_for: str
@@ -42,6 +45,7 @@ class StuckCard:
     waited: str
     missing: str
     rows: tuple[NodeRow, ...]
+    looked: str = ""
     is_compared: bool = False
 
 
@@ -54,9 +58,9 @@ def stuck_card(
     seen = {
         word: evidence(operation).get(key, ())
         for word, key in (
-            ("does not run", "gone"),
-            ("stands still", "paused"),
-            ("does not serve", "silent"),
+            ("did not run", "gone"),
+            ("stood still", "paused"),
+            (ALONE_NOT, "silent"),
         )
     }
     value = asked.value if isinstance(asked.value, Mapping) else {}
@@ -69,14 +73,17 @@ def stuck_card(
             state = f"holds {held[node]}"
             rows.append(_row(node, state, held[node] != usual, found, ends, asked.time))
         else:
-            rows.append(_row(node, words or _fine(seen), bool(words), found, ends, asked.time))
+            words, is_odd = (words, True) if words else _fine(operation, seen)
+            rows.append(_row(node, words, is_odd, found, ends, asked.time))
+    waited_ns = waited_of(operation)
     missing = report(operation).get("missing") or (completion.error if completion else "")
     return StuckCard(
         waited_for=WAITED_FOR.get(operation.f, operation.f),
         since=time_text(asked.time),
-        waited="" if completion is None else duration_text(completion.time - asked.time),
+        waited="" if waited_ns is None else duration_text(waited_ns),
         missing=shorten(printable(str(missing or "")), TEXT_CHARACTERS_MAX),
         rows=tuple(rows),
+        looked=_looked(operation, waited_ns, is_asked=bool(seen[ALONE_NOT])),
         is_compared=bool(held),
     )
 
@@ -89,9 +96,23 @@ def replicas_of(operation: Operation) -> dict[str, str]:
     return {str(node): shorten(printable(str(held)), 20) for node, held in replicas.items()}
 
 
-def _fine(seen: Mapping[str, Sequence[str]]) -> str:
-    """The state of a node that the recovery did not miss, as far as it looked."""
-    return "serves" if seen["does not serve"] else "was asked"
+def _fine(operation: Operation, seen: Mapping[str, Sequence[str]]) -> tuple[str, bool]:
+    """What a node did that nothing else is known of, and whether that was missed."""
+    if operation.f == PROGRESS:
+        return "acknowledged no write", True
+    return (
+        ("acknowledged a write when asked alone", False)
+        if seen[ALONE_NOT]
+        else ("was asked", False)
+    )
+
+
+def _looked(operation: Operation, waited_ns: int | None, *, is_asked: bool) -> str:
+    """How long each node was asked alone, once the wait was over."""
+    if waited_ns is None or operation.completion is None or not is_asked:
+        return ""
+    more_ns = operation.completion.time - operation.invocation.time - waited_ns
+    return duration_text(more_ns) if more_ns > 0 else ""
 
 
 def _row(
@@ -105,7 +126,7 @@ def _row(
     ]
     struck = [
         f"{each.fault} until {time_text(each.end_ns)}"
-        for each in found.episodes
+        for each in found.strikes
         if node in targets(each.injection) and each.start_ns <= time_ns
     ]
     return NodeRow(node, state, is_odd, (*ended[-1:], *struck[-FAULTS_MAX:]))

@@ -23,11 +23,12 @@ from dissever.reports.anomaly_view import (
 )
 from dissever.reports.crash_card import CrashCard
 from dissever.reports.cycle import models_text
-from dissever.reports.details import counts_of_run, unasked_ends
+from dissever.reports.details import UnaskedEnd, counts_of_run, unasked_ends
+from dissever.reports.fault_table import fault_rows
 from dissever.reports.figures import Figures, figures_of
 from dissever.reports.headlines import Found, headlines
 from dissever.reports.labels import duration_text, short_label, time_text
-from dissever.reports.meaning import does_not_mean, means
+from dissever.reports.meaning import does_not_mean, doubts_mean, means
 from dissever.reports.stuck_card import StuckCard
 from dissever.reports.subject import Subject
 
@@ -91,7 +92,9 @@ def _lines(
     told = findings(results, history, found, nodes=subject.nodes)
     yield from _found_lines(told, history, results, found)
     yield f"  {_counts(history, counted)}"
-    yield f"  {_faults(found)}"
+    yield from _wrapped(_faults(found, unasked_ends(results)), indent="    ", first="  ")
+    if mean := doubts_mean(results):
+        yield from _wrapped(mean, indent="  ")
     if (counts := counts_of_run(results)) is not None:
         numbers = ", ".join(f"{count:,}" for count in counts)
         yield f"  ok before the first fault, under faults, after the last: {numbers}"
@@ -105,11 +108,11 @@ def _lines(
     if len(ends) > LISTED_MAX:
         yield f"  {count_text(len(ends) - LISTED_MAX, 'more end')} of processes in the report"
     if results.signature:
-        yield f"  signature: {results.signature}"
+        yield f"  signature: {results.signature} (equal for failures of this kind)"
     yield ""
     for view in anomaly_views(told[:1], history, found):
         yield from _explanation(view, operations_by_index(history))
-    count = sum(len(result.anomalies) for result in results.results)
+    count = len(told)
     if not count:
         yield from _wrapped(does_not_mean(results), indent="  ")
     elif count > 1:
@@ -144,19 +147,13 @@ def _counts(history: History, counted: Figures | None) -> str:
     return f"{counts}; longest time without an ok {duration_text(found.silence_ns)}"
 
 
-def _faults(found: Episodes) -> str:
-    left_out = (f"{len(found.skipped)} left out",) if found.skipped else ()
+def _faults(found: Episodes, ends: Sequence[UnaskedEnd]) -> str:
     if not found.strikes:
+        left_out = (f"{len(found.skipped)} left out",) if found.skipped else ()
         return ", ".join(("no fault was injected", *left_out))
     injected = count_text(len(found.strikes), "fault")
-    return ", ".join(
-        (
-            f"{injected} injected ({listed(found.injected)})",
-            f"{len(found.proven)} with evidence",
-            *((f"{len(found.idle)} met nothing",) if found.idle else ()),
-            *left_out,
-        )
-    )
+    counts = ", ".join(fault_rows(found, ends=ends).counts)
+    return f"{injected} injected ({listed(found.injected)}): {counts}"
 
 
 def _explanation(view: AnomalyView, by_index: Mapping[int, Operation]) -> Iterator[str]:

@@ -12,7 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dissever.harness.episodes import Effect, Episodes, NodeChange, Role, Step, report, report_of
+from dissever.harness.episodes import (
+    Effect,
+    Episodes,
+    NodeChange,
+    Role,
+    Step,
+    evidence,
+    report,
+    report_of,
+    waited_of,
+)
 from dissever.harness.history import History, Operation
 from dissever.harness.latency import Span, quiet_spans, recovery_spans
 from dissever.harness.values import shorten
@@ -210,14 +220,23 @@ def waits(history: History, found: Episodes) -> tuple[Wait, ...]:
 
 
 def _pieces(span: Span, steps: Sequence[Step], heals: Sequence[Operation]) -> Iterator[Wait]:
-    """A stretch, cut where a step of the recovery begins or ends."""
+    """
+    A stretch, cut where a step of the recovery begins or ends, and where it has waited in vain:
+    then it asks each node alone.
+    """
     now_ns, until_ns = span
     for step in steps:
         start_ns, end_ns = max(now_ns, step.start_ns), min(until_ns, step.end_ns)
         if end_ns <= start_ns:
             continue
         yield _between(now_ns, start_ns, heals)
-        yield Wait(start_ns, end_ns, _WORDS.get(step.name, step.name), _error(step))
+        waited_ns = (
+            waited_of(step.operations[0]) if evidence(step.operations[0]).get("silent") else None
+        )
+        over_ns = end_ns if waited_ns is None else min(end_ns, step.start_ns + waited_ns)
+        over_ns = max(start_ns, over_ns)
+        yield Wait(start_ns, over_ns, _WORDS.get(step.name, step.name), _error(step))
+        yield Wait(over_ns, end_ns, "asking each node alone")
         now_ns = end_ns
     yield _between(now_ns, until_ns, heals)
 

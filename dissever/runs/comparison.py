@@ -20,7 +20,7 @@ from dissever.harness.latency import quantile
 from dissever.harness.plan import Plan
 from dissever.harness.results import Results, Verdict
 from dissever.harness.values import plain, shorten, show
-from dissever.harness.vocabulary import Role
+from dissever.harness.vocabulary import END_OF_RUN, Role
 from dissever.runs.series import Series
 
 STRIKES_MAX: Final = 1_000
@@ -139,7 +139,7 @@ def _kinds(results: Results | None) -> Iterator[tuple[str, Verdict, str]]:
 
 
 def strikes(found: Episodes) -> tuple[Strike, ...]:
-    """The injections of a run, by time."""
+    """The injections of faults of a run, by time."""
     return tuple(
         Strike(
             operation.invocation.time,
@@ -147,7 +147,7 @@ def strikes(found: Episodes) -> tuple[Strike, ...]:
             targets(operation),
         )
         for operation, role in found.faults
-        if role is Role.INJECT
+        if role is Role.INJECT and operation.process not in END_OF_RUN
     )
 
 

@@ -235,7 +235,9 @@ class Watched:
                 for number, stretch in sorted(series.stretches.items())
             ),
             faults=tuple(
-                printable(shorten(" ".join((each.fault, *each.targets)), 200)) for each in in_force
+                printable(shorten(" ".join((each.fault, *each.targets)), 200))
+                for each in in_force
+                if each.is_strike
             ),
             nodes=tuple(self._node(name, lines, down.get(name)) for name, lines in nodes),
             trouble=printable(

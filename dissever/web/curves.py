@@ -117,7 +117,7 @@ def bands(found: Episodes, *, end_ns: int) -> tuple[Band, ...]:
             f"{' '.join((each.fault, *each.targets))}: {each.start_ns / NS_PER_S:.1f} s to"
             f" {each.end_ns / NS_PER_S:.1f} s",
         )
-        for each in found.episodes[:BANDS_MAX]
+        for each in found.strikes[:BANDS_MAX]
     )
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dissever.harness.cluster import Disks, HostCommands, Hosts, NodeProcesses
+from dissever.harness.cluster import Disks, HostCommands, Hosts, NodeProcesses, NodeState
 from dissever.nemesis.abilities import AbleCluster
 from dissever.nemesis.aiming import Ledger
 from dissever.nemesis.disks.simulated import (
@@ -116,7 +116,8 @@ class FaultyDisk:
 
     `words`: of the rule, from the settings. `tries`: of our own calls until one is hit. `restarts`:
     the node starts again under the rule. `script`: our own calls. `own_hits`: node -> how many of
-    them the rule has hit.
+    them the rule has hit. `ended`: nodes that ended while they were struck. Which of the hits were
+    theirs is not known, so the fault may have ended them.
     """
 
     name: str
@@ -127,9 +128,12 @@ class FaultyDisk:
     restarts: bool
     script: str
     own_hits: dict[str, int] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
 
     async def strike(self, node: str, settings: Settings) -> NodeEvidence:
         self.own_hits[node] = 0
+        self.ended.discard(node)
+        was_up = (await self.cluster.status(node)).state is NodeState.RUNNING
         words = [word.replace("rule_seed=", "seed=") for word in self.words(settings)]
         await ask(self.cluster, node, "rule", self.name, *words)
         if self.restarts and node not in self.down.reasons:
@@ -144,17 +148,22 @@ class FaultyDisk:
             self.own_hits[node] += rule["hits"] - before
             if rule["hits"] or loop.time() > end:
                 break
+        status = await self.cluster.status(node)
+        if was_up and status.state is NodeState.GONE:
+            self.ended.add(node)
         facts = {"probe": probed, "rule": rule}
-        return NodeEvidence(node, rule["hits"] > 0, await self.cluster.status(node), facts)
+        return NodeEvidence(node, rule["hits"] > 0, status, facts)
 
     async def look_again(self, node: str) -> NodeEvidence | None:
-        """A rule that hit no call but ours was not met by the node."""
+        """A rule that hit no call but ours was not met by the node, if it lived on."""
         is_there = self.name in (await ask(self.cluster, node, "counts"))["rules"]
         rule = await self._rule(node)
         hits = rule["hits"] - self.own_hits.get(node, 0)
         status = await self.cluster.status(node)
         facts = {"rule": rule, "hits_of_node": hits}
-        return NodeEvidence(node, is_there, status, facts, is_idle=hits <= 0)
+        return NodeEvidence(
+            node, is_there, status, facts, is_idle=hits <= 0 and node not in self.ended
+        )
 
     async def undo(self, node: str) -> NodeEvidence:
         rule = await self._rule(node)

@@ -18,7 +18,7 @@ from dissever.harness.results import Verdict
 from dissever.harness.values import count_text
 from dissever.harness.windows import arounds
 from dissever.reports.anomaly_view import findings, operations_by_index
-from dissever.reports.details import arounds_of, counts_of_faults
+from dissever.reports.details import arounds_of, counts_of_faults, unasked_ends
 from dissever.reports.exports.record import Record
 from dissever.reports.fault_table import FaultRow, fault_rows
 from dissever.reports.gfm import escaped, header, name, sentence
@@ -29,6 +29,7 @@ from dissever.reports.meaning import does_not_mean, means, no_meaning_of
 from dissever.reports.nearby import nearby
 from dissever.reports.overview import Entry, Finding, Overview, by_signature, entry, overview
 from dissever.reports.prose import ANOMALIES
+from dissever.reports.told import told
 
 CHARACTERS_MAX: Final = 65_000
 """GitHub allows 65,536; the rest is for those who add a line."""
@@ -41,7 +42,7 @@ ENDING_CHARACTERS: Final = 200
 
 FAULT_HEADS: Final = (
     *("time", "fault", "struck", "in force", "held", "healed"),
-    *("ok before → during → after", "first ok after", "doubt"),
+    *("ok before → during → after", "first ok after", "to know"),
 )
 
 
@@ -122,7 +123,11 @@ def _blocks(runs: Overview, made: Sequence[tuple[Entry, Record]]) -> Iterator[Bl
     rows = [f"| {' | '.join(cells(each))} |" for each in worst_first(runs)]
     yield Block([*header(HEADS)], rows, what="run", characters_max=RUNS_SHARE)
     tables = {} if alone is None else _tables(alone)
+    apart = None if results is None else {(each.checker, one.name) for each, one in told(results)}
     for finding, entries in by_signature(runs):
+        is_named = finding.verdict is Verdict.INVALID and apart
+        if is_named and (finding.checker, finding.name) not in is_named:
+            continue  # The crash tells it.
         table = tables.pop((finding.checker, finding.name), None)
         if table is not None:
             yield Block([heading(finding, entries, 1)])
@@ -140,11 +145,11 @@ def _tables(record: Record) -> dict[tuple[str, str], Block]:
     history, results = record.history, record.results
     assert results is not None
     faults = episodes_of(history, record.subject.actions)
-    told = findings(results, history, faults, nodes=record.subject.nodes)
-    checkers = {each.number: each.result.checker for each in told}
-    by_index = operations_by_index(nearby(history, results)) if told else {}
+    found_all = findings(results, history, faults, nodes=record.subject.nodes)
+    checkers = {each.number: each.result.checker for each in found_all}
+    by_index = operations_by_index(nearby(history, results)) if found_all else {}
     found: dict[tuple[str, str], Block] = {}
-    for each in headlines(told, by_index, faults):
+    for each in headlines(found_all, by_index, faults):
         more = ["", count_text(each.more, "more row") + " in the report."] if each.more > 0 else []
         found[checkers[each.numbers[0]], each.name] = Block(
             [f"**{sentence(each.title)}**", "", *header([escaped(one) for one in each.columns])],
@@ -184,7 +189,8 @@ def _faults(record: Record, whose: str) -> Iterator[Block]:
     measured = arounds_of(results)
     if not measured and record.counted is None and history.is_timed:
         measured = arounds(history.columns, found, end_ns=history.duration_ns)
-    strikes = fault_rows(found, measured, counts_of_faults(results)).strikes
+    rows = fault_rows(found, measured, counts_of_faults(results), ends=unasked_ends(results))
+    strikes = rows.strikes
     if not strikes:
         return
     flagged, left = (
@@ -202,7 +208,7 @@ def _faults(record: Record, whose: str) -> Iterator[Block]:
 
 def _fault_cells(row: FaultRow) -> Iterator[str]:
     """In the order of FAULT_HEADS."""
-    yield time_text(row.injection.time_ns)
+    yield time_text(row.asked_ns)
     yield name(row.fault)
     yield name(", ".join(row.targets) or row.skipped or "nobody")
     yield "" if row.duration_ns is None else duration_text(row.duration_ns)
@@ -211,7 +217,7 @@ def _fault_cells(row: FaultRow) -> Iterator[str]:
     yield row.shares
     first_ok_ns = row.around.first_ok_ns
     yield "" if first_ok_ns is None else duration_text(first_ok_ns)
-    yield sentence("; ".join(row.doubts))
+    yield sentence("; ".join((*row.doubts, *row.ended)))
 
 
 def _size(lines: Sequence[str]) -> int:

@@ -22,9 +22,10 @@ function bandFacts(run, band) {
   return [
     ["family", run.families[band.fault]],
     ["targets", band.targets.join(" ") || (isFault || isMark ? "not named" : null)],
-    ["from", formatTime(isMark ? band.time : band.start, 1000)],
+    ["injection asked at", isFault && band.held > band.start ? formatTime(band.start, 1000) : null],
+    [isFault ? "in force from" : "from", formatTime(isMark ? band.time : band.held ?? band.start, 1000)],
     ["to", isMark ? null : band.healed === false ? "the end of the run, never healed" : formatTime(band.end, 1000)],
-    ["lasted", isMark ? null : formatDuration(band.end - band.start)],
+    ["lasted", isMark ? null : formatDuration(band.end - (band.held ?? band.start))],
     ["came", isFault || isMark ? null : band.came === true ? "yes" : band.came === false ? "no" : "no evidence"],
     ["events", band.events.map((event) => `#${event.index}`).join(", ")],
   ].filter(([, value]) => value !== null && value !== undefined);

@@ -53,10 +53,17 @@ function drawNodeMarks(box, row, y) {
 function drawSpan(run, box, row, band, x, y, width) {
   const { context } = box, height = EXTRA_LANE_PX - 4;
   context.fillStyle = kindColour(run, band.fault);
+  const injecting = injectingPx(box, band, x, width);
   context.globalAlpha = 0.3;
-  context.fillRect(x, y, width, height);
+  context.fillRect(x + injecting, y, width - injecting, height);
   context.globalAlpha = 1;
   context.fillRect(x, y, 2, height);
+  if (injecting > 0) {
+    context.fillStyle = hatch(context, kindColour(run, band.fault));
+    context.globalAlpha = 0.7;
+    context.fillRect(x, y, injecting, height);
+    context.globalAlpha = 1;
+  }
   if (band === view.hoveredBand || band === view.selectedBand) {
     context.strokeStyle = colours.link;
     context.strokeRect(x + 0.5, y + 0.5, Math.max(2, width - 1), height - 1);
@@ -67,6 +74,12 @@ function drawSpan(run, box, row, band, x, y, width) {
   context.textAlign = "left";
   context.fillStyle = colours.ink;
   context.fillText(text, from, y + height / 2);
+}
+
+// How much of a bar is the injection, during which a fault may strike before it is known to hold.
+function injectingPx(box, band, x, width) {
+  if (band.held === undefined) return 0;
+  return Math.max(0, Math.min(width, xOf(box, band.held) - x));
 }
 
 // A row of one kind need not say which.

@@ -53,7 +53,7 @@ function drawFaultLine(run, box) {
   const binOf = (time) => Math.min(count - 1, Math.floor((xOf(box, time) - box.left) / DENSITY_BIN_PX));
   const changes = new Int32Array(count + 1);
   for (const band of run.bands) {
-    changes[binOf(band.start)]++;
+    changes[binOf(band.held)]++;
     changes[binOf(band.end) + 1]--;
   }
   const inForce = addUp(changes), most = inForce.reduce((high, number) => Math.max(high, number), 1);

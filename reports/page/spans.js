@@ -30,15 +30,18 @@ function shadedBands(run, range) {
   return [...new Set(shaded)].filter((band) => band.end >= range.start && band.start <= range.end);
 }
 
-// Faults in force and waits, behind everything else.
+// Faults in force, paler while they were being injected, and waits, behind everything else.
 function drawBands(run, box, top, bottom) {
   const { context } = box;
   const bands = shadedBands(run, box.range);
   for (const band of bands) {
-    const [x0, x1] = edges(box, band);
+    const [x0, x1] = edges(box, band), held = Math.max(x0, Math.min(x1, xOf(box, band.held ?? band.start)));
+    const alpha = band === view.hoveredBand || band === view.selectedBand ? 0.2 : 0.1;
     context.fillStyle = kindColour(run, band.fault);
-    context.globalAlpha = band === view.hoveredBand || band === view.selectedBand ? 0.2 : 0.1;
-    context.fillRect(x0, top, Math.max(1, x1 - x0), bottom - top);
+    context.globalAlpha = alpha / 2;
+    context.fillRect(x0, top, held - x0, bottom - top);
+    context.globalAlpha = alpha;
+    context.fillRect(held, top, Math.max(1, x1 - held), bottom - top);
   }
   context.globalAlpha = HATCH_ALPHA;
   context.fillStyle = hatch(context, colours.muted);

@@ -112,9 +112,7 @@ class DqliteDeployment:
                     leader = await client.leader()
                 if leader is None and node in self._stand_bys:
                     leader = await self._named_by_voters()
-                if leader is None:
-                    raise dqlite.NoLeader(f"{node} knows no leader")
-                if leader.address == address:
+                if leader is not None and leader.address == address:
                     await client.register()
                     await client.open(DATABASE)
                     return client
@@ -129,6 +127,8 @@ class DqliteDeployment:
                 client.close()
                 raise
             client.close()
+            if leader is None:
+                raise dqlite.NoLeader(f"{node} knows no leader")
             address = leader.address
         named = self._names.get(address, address)
         raise dqlite.NoLeader(f"{node} says that {named} leads, and {named} denies it")

@@ -59,6 +59,14 @@ def test_what_did_not_come_is_invalid(
     assert f" s waited 0.001 s in vain for {waited_for}" in result.why
 
 
+def test_time_in_which_nodes_were_asked_alone_is_no_waiting(history: Notation) -> None:
+    seen = "{'waited_ms': 0, 'evidence': {'held': False, 'silent': ['n1']}}"
+    good = "info   await-ready {'evidence': {'held': True}}"
+    result = Liveness()(history(HEALED.replace(good, f"info   await-ready {seen}")), Budget())
+
+    assert "waited 0.000 s in vain for every node to serve" in result.why
+
+
 def test_a_fault_that_did_not_heal_excuses_it(history: Notation) -> None:
     text = HEALED.replace("'healed': True", "'healed': False").replace(
         "'held': True", "'held': False"

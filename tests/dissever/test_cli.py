@@ -47,7 +47,7 @@ def test_every_workload_runs_under_every_fault(dissever: Callable, workload: str
     )
 
     assert ran.status == 0, ran.text
-    assert "with evidence" in ran.text
+    assert "seen to take effect" in ran.text
 
 
 def test_printed_command_repeats_the_run_to_the_byte(dissever: Callable, runs: Path) -> None:

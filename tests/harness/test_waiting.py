@@ -59,8 +59,18 @@ def test_the_first_node_that_acknowledges_is_named_and_a_refusal_is_told() -> No
 
     assert ask("n1", "n2", "n3") == {"by": "n2"}
     assert asked == ["n1", "n2"]
-    with pytest.raises(NotYet, match=r"n3: .*refused"):
+    with pytest.raises(NotYet, match=r"^n1: .*refused.*; n3: .*refused"):
         ask("n1", "n3")
+
+
+def test_a_refusal_that_names_its_node_does_not_name_it_twice() -> None:
+    async def write(node: str) -> None:
+        raise OSError(f"{node} knows no leader")
+
+    with pytest.raises(NotYet, match=r"^n1 knows no leader; n2 knows no leader$"):
+        asyncio.run(
+            first_acknowledged(["n1", "n2"], write, lambda error: isinstance(error, OSError))
+        )
 
 
 def test_what_is_no_refusal_ends_the_asking() -> None:

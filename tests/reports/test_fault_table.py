@@ -9,6 +9,7 @@ import pytest
 from dissever.harness.episodes import Episodes, episodes_of
 from dissever.harness.history import Event, History, Type
 from dissever.harness.windows import Around, Window
+from dissever.reports.details import UnaskedEnd
 from dissever.reports.fault_roles import leading_at, looks_of
 from dissever.reports.fault_summary import summary_rows
 from dissever.reports.fault_table import fault_rows, rate_text, share_text
@@ -61,6 +62,51 @@ def test_missing_evidence_stands_first_then_what_met_nothing_then_the_rest_by_ti
     assert [row.fault for row in rows] == ["c", "b", "d", "a"]
     assert [row.state for row in rows] == ["in doubt", "idle", "held", "held"]
     assert [row.held.text for row in rows if row.held] == ["no evidence", "idle", "held", "held"]
+
+
+def test_strike_whose_target_ended_while_it_was_injected_is_not_idle() -> None:
+    idle = strike(200, "b")
+    idle[0] = Event(0, 190 * MS, "b", Type.INVOKE, "start")
+    met_nothing = {"targets": ["n1"], "evidence": {**HEALED, "idle": True}}
+    idle[3] = Event(0, idle[3].time, "b", Type.INFO, "stop", met_nothing)
+    episodes = found(strike(50, "d"), idle)
+    end = UnaskedEnd("n1: process 1 ended", "", node="n1", time_ns=195 * MS, signal="SIGSEGV")
+    (row, other) = (rows := fault_rows(episodes, ends=(end,))).lines
+
+    assert row.ended == ("n1 ended by SIGSEGV at 0.195 s, while the fault was being injected",)
+    assert (row.asked_ns, row.state) == (190 * MS, "in doubt")
+    assert row.held is not None
+    assert row.held.text == "node ended"
+    assert rows.counts == (
+        "1 was seen to take effect",
+        "in 1, a node ended before that could be seen",
+    )
+    assert other.ended == ()
+
+
+@pytest.mark.parametrize(("node", "time_ms"), [("n2", 195), ("n1", 189), ("n1", 202)])
+def test_end_of_another_node_or_at_another_time_leaves_a_strike_idle(
+    node: str, time_ms: int
+) -> None:
+    idle = strike(200, "b")
+    idle[0] = Event(0, 190 * MS, "b", Type.INVOKE, "start")
+    met_nothing = {"targets": ["n1"], "evidence": {**HEALED, "idle": True}}
+    idle[3] = Event(0, idle[3].time, "b", Type.INFO, "stop", met_nothing)
+    end = UnaskedEnd("", "", node=node, time_ns=time_ms * MS, signal="SIGSEGV")
+    rows = fault_rows(found(idle), ends=(end,))
+
+    assert rows.lines[0].state == "idle"
+    assert rows.counts == ("none was seen to take effect", "1 met nothing")
+
+
+def test_target_that_ended_under_a_fault_that_is_seen_to_hold_is_named_and_not_in_doubt() -> None:
+    struck = strike(200, "b")
+    struck[0] = Event(0, 190 * MS, "b", Type.INVOKE, "start")
+    end = UnaskedEnd("", "", node="n1", time_ns=195 * MS, signal="SIGABRT")
+    rows = fault_rows(found(struck), ends=(end,))
+
+    assert (rows.lines[0].state, len(rows.lines[0].ended)) == ("held", 1)
+    assert rows.counts == ("1 was seen to take effect",)
 
 
 def test_strike_that_was_left_out_says_why_and_is_not_flagged() -> None:

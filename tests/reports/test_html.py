@@ -138,7 +138,7 @@ def test_fault_without_evidence_is_flagged(invalid_run: Any) -> None:
 
     assert page.count("! no evidence") == 1
     assert page.count("✗ did not take hold") == 1
-    assert "6 injected, 4 with evidence" in page
+    assert "6 injected: 4 were seen to take effect, 2 were not seen to take effect" in page
 
 
 def test_every_anomaly_is_on_the_page(run_of_two_anomalies: Any) -> None:
@@ -181,11 +181,12 @@ def test_faults_of_a_history_from_elsewhere_are_shown() -> None:
 
     assert data["kinds"] == ["partition", "kill", "check-offsets", "pause"]
     assert [
-        (band["fault"], band["start"], band["end"], band["healed"]) for band in data["bands"]
+        (band["fault"], band["start"], band["held"], band["end"], band["healed"])
+        for band in data["bands"]
     ] == [
-        ("partition", 1_000_000, 8_000_000, True),
-        ("kill", 3_000_000, 6_000_000, True),
-        ("pause", 11_000_000, 13_000_000, False),
+        ("partition", 0, 1_000_000, 8_000_000, True),
+        ("kill", 2_000_000, 3_000_000, 6_000_000, True),
+        ("pause", 10_000_000, 11_000_000, 13_000_000, False),
     ]
     assert [mark["f"] for mark in data["marks"]] == ["check-offsets"]
     assert "3 injected (partition, kill, pause)" in page

@@ -127,3 +127,18 @@ def test_window_has_a_lane_more_where_a_fault_is_in_force_twice_at_a_time() -> N
 
     assert window is not None
     assert [len(lane) for lane in window.faults] == [1, 1, 4, 4, 3, 3]
+
+
+def test_steps_of_the_end_of_the_run_are_no_faults_in_force() -> None:
+    cut = {"targets": ["n3"], "evidence": {"held": True}}
+    later = (
+        Event(9, 9 * S, "majority-only", Type.INVOKE, "start-majority-only"),
+        Event(10, 10 * S, "majority-only", Type.INFO, "start-majority-only", cut),
+        Event(11, 12 * S, "majority-only", Type.INVOKE, "stop-majority-only"),
+        Event(12, 13 * S, "majority-only", Type.INFO, "stop-majority-only", cut),
+    )
+    found = episodes_of(History((*later, Event(13, 20 * S, 2, Type.INVOKE, "read"))))
+
+    for moment_ns in (9 * S + 1, 11 * S, 14 * S):
+        assert phrases(found, moment_ns, moment_ns) == ()
+        assert brief(found, moment_ns, moment_ns) == "none"

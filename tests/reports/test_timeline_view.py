@@ -134,6 +134,15 @@ def test_wait_says_what_did_not_come() -> None:
     assert waits(history, episodes_of(history))[1].error == "n3 names no leader"
 
 
+def test_nodes_that_were_asked_alone_after_a_wait_are_a_wait_of_their_own() -> None:
+    history = ending({"waited_ms": 7_000, "evidence": {"held": False, "silent": ["n3"]}})
+
+    assert waits(history, episodes_of(history))[1:3] == (
+        Wait(7 * S, 14 * S, "waiting for every node to serve"),
+        Wait(14 * S, 17 * S, "asking each node alone"),
+    )
+
+
 def test_step_that_was_skipped_is_no_wait() -> None:
     history = ending({"skipped": "every node serves"})
 
