@@ -21,6 +21,7 @@ from typing import Any
 from dissever.harness.history import Event, History, Operation, Process, Type
 from dissever.harness.values import listed, show, show_ns
 from dissever.harness.vocabulary import END_OF_RUN, MAJORITY_ONLY, RECOVERY, Reading, read_names
+from dissever.harness.vocabulary import PROGRESS as PROGRESS
 from dissever.harness.vocabulary import WAITED_FOR as WAITED_FOR
 from dissever.harness.vocabulary import Action as Action
 from dissever.harness.vocabulary import Actions as Actions

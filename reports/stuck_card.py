@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dissever.harness.episodes import WAITED_FOR, Episodes, evidence, report, targets, waited_of
+from dissever.harness.episodes import (
+    PROGRESS,
+    WAITED_FOR,
+    Episodes,
+    evidence,
+    report,
+    targets,
+    waited_of,
+)
 from dissever.harness.history import Operation
 from dissever.harness.values import printable, shorten
-from dissever.harness.vocabulary import PROGRESS
 from dissever.reports.details import UnaskedEnd
 from dissever.reports.labels import duration_text, time_text
 

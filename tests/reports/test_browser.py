@@ -274,6 +274,15 @@ def test_every_operation_of_the_key_of_an_anomaly_can_be_shown(visit: Callable[.
     assert "match" in page.inner_text("#matching")
 
 
+@pytest.mark.parametrize("fragment", ["#key=%", "#key=%E0%A4%A", "#a", "#i", "#lanes=%", "#%"])
+def test_link_typed_by_hand_never_breaks_the_page(
+    visit: Callable[..., Page], fragment: str
+) -> None:
+    page = visit("invalid_run", fragment)
+
+    assert page.locator("#verdict").is_visible()
+
+
 def test_keys_zoom_move_and_reset(visit: Callable[..., Page]) -> None:
     page = visit("invalid_run")
     whole = shown_range(page)
