@@ -108,7 +108,7 @@ def _lines(
     if len(ends) > LISTED_MAX:
         yield f"  {count_text(len(ends) - LISTED_MAX, 'more end')} of processes in the report"
     if results.signature:
-        yield f"  signature: {results.signature} (equal for failures of this kind)"
+        yield f"  signature: {results.signature} (equal for runs that fail in the same way)"
     yield ""
     for view in anomaly_views(told[:1], history, found):
         yield from _explanation(view, operations_by_index(history))
