@@ -104,7 +104,7 @@ def _claimed(parent: int, name: str) -> Iterator[int]:
         made = store.is_being_made(run)
         if made or (made is None and not _has(run, store.OUTCOME)):
             raise InUse(errno.EBUSY, "it goes on")
-        _refuse_mounts(run, os.fstat(run).st_dev)
+        _refuse_mounts(run, _mount_of(run))
         yield run
 
 
@@ -126,15 +126,35 @@ def _folders(directory: int) -> list[str]:
         return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
-def _refuse_mounts(directory: int, device: int, depth: int = 0) -> None:
-    """Raises InUse when a folder below is on another file system, OSError when it is too deep."""
+def _refuse_mounts(directory: int, mount: int, depth: int = 0) -> None:
+    """Raises InUse when something below is mounted, OSError when it is too deep."""
     if depth > NESTED_MAX:
         raise OSError(errno.ELOOP, f"it has more than {NESTED_MAX} folders inside of each other")
-    for name in _folders(directory):
-        if os.stat(name, dir_fd=directory, follow_symlinks=False).st_dev != device:
-            raise InUse(errno.EBUSY, f"something is mounted at {name}")
-        with contextlib.suppress(PermissionError), inside.folder(directory, name) as inner:
-            _refuse_mounts(inner, device, depth + 1)
+    with os.scandir(directory) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_folder in found:
+        descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            if _mount_of(descriptor) != mount:
+                raise InUse(errno.EBUSY, f"something is mounted at {name}")
+        finally:
+            os.close(descriptor)
+        if is_folder:
+            with contextlib.suppress(PermissionError), inside.folder(directory, name) as inner:
+                _refuse_mounts(inner, mount, depth + 1)
+
+
+def _mount_of(descriptor: int) -> int:
+    """
+    The number of the mount that an open file is on.
+
+    A folder that is mounted a second time is on the same device as before, but on another mount.
+
+    Source: proc_pid_fdinfo(5).
+    """
+    lines = Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    return int(fields["mnt_id"])
 
 
 def _remove_folder(parent: int, name: str) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +17,27 @@ from dissever.runs import index
 from dissever.runs.removal import GONE, NESTED_MAX, InUse, remove, remove_data, sweep
 
 Keep = Callable[..., Path]
+
+OWN_MOUNTS = [
+    "unshare",
+    *(() if os.geteuid() == 0 else ("--user", "--map-root-user")),
+    *("--mount", "--propagation", "private"),
+]
+"""Runs a command in a namespace of mounts of its own, so that nothing stays mounted."""
+
+REMOVE_WITH_A_MOUNT = """
+import subprocess, sys
+from pathlib import Path
+from dissever.runs import removal
+
+function, root, run, *mount = sys.argv[1:]
+subprocess.run(["mount", *mount], check=True)
+Path(mount[-1], "file").touch() if Path(mount[-1]).is_dir() else None
+try:
+    getattr(removal, function)(Path(root), run)
+except removal.InUse as error:
+    print(error.strerror, *sorted(path.name for path in Path(mount[-1]).rglob("*")))
+"""
 
 
 def relative(run: Path, root: Path) -> str:
@@ -92,6 +116,46 @@ def test_run_that_goes_on_is_not_removed(tmp_path: Path, keep_run: Keep) -> None
                 function(tmp_path, relative(run, tmp_path))
 
     assert (run / "plan.json").exists()
+
+
+@pytest.fixture
+def _mounts_work() -> None:
+    if not shutil.which("unshare") or not shutil.which("mount"):
+        pytest.skip("unshare or mount is not installed")
+    argv = [*OWN_MOUNTS, "mount", "-t", "tmpfs", "none", "/mnt"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+
+
+@pytest.mark.usefixtures("_mounts_work")
+@pytest.mark.parametrize("function", ["remove", "remove_data"])
+@pytest.mark.parametrize("what", ["file system", "folder", "file"])
+def test_run_in_which_something_is_mounted_is_not_touched(
+    function: str, what: str, tmp_path: Path, keep_run: Keep
+) -> None:
+    root = tmp_path / "runs"
+    run = keep_run(root, 1, data_bytes=10)
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    where = run / "nodes" / "n2" / "data" / "kept"
+    if what == "file":
+        (precious / "file").write_text("kept")
+        where.touch()
+        mount = ["--bind", str(precious / "file")]
+    else:
+        where.mkdir()
+        mount = ["-t", "tmpfs", "none"] if what == "file system" else ["--bind", str(precious)]
+    before = sorted(root.rglob("*"))
+    script = [sys.executable, "-c", REMOVE_WITH_A_MOUNT, function, str(root), relative(run, root)]
+    done = subprocess.run(
+        [*OWN_MOUNTS, *script, *mount, str(where)], capture_output=True, text=True, check=False
+    )
+
+    left = "" if what == "file" else " file"
+    assert (done.stdout, done.stderr) == (f"something is mounted at kept{left}\n", "")
+    assert sorted(root.rglob("*")) == before
+    assert (precious / "file").exists() is (what != "file system")
 
 
 def test_data_goes_and_everything_else_stays(tmp_path: Path, keep_run: Keep) -> None:
