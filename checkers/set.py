@@ -262,7 +262,7 @@ def _sorted(found: dict[Hashable, Found]) -> list[Found]:
 
 _KINDS: Final = {
     "lost": "{count} acknowledged and missing from a final read",
-    "stale-read": "{count} missing from a read that was asked after {it} had been acknowledged",
+    "stale-read": "{count} missing from a read that was asked after {they} had been acknowledged",
     "diverged": "{count} read once and missing from a later read",
     PHANTOM: "{count} read though no operation had asked to add {it}",
     ABORTED: "{count} read though every add of {it} had failed",
@@ -360,7 +360,8 @@ def _anomaly(kind: str, tally: Tally, found: Sequence[Found]) -> Anomaly:
     it = "it" if len(found) == 1 else "them"
     elements = ", ".join(show(each.element) for each in shown)
     rest = ", …" if len(found) > len(shown) else ""
-    what = _KINDS[kind].format(count=count, it=it)
+    they = "it" if len(found) == 1 else "they"
+    what = _KINDS[kind].format(count=count, it=it, they=they)
     where = "" if tally.key is None else f"set {show(tally.key)}: "
     indices = _indices(shown)
     first = _first(found[0]) if kind in _MISSED else ""

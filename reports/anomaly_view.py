@@ -25,6 +25,7 @@ from dissever.reports.excerpt import Excerpt, excerpt
 from dissever.reports.headlines import Found
 from dissever.reports.labels import short_label
 from dissever.reports.meaning import meaning_of_name
+from dissever.reports.set_reads import set_read_labels
 from dissever.reports.stuck_card import StuckCard, stuck_card
 from dissever.reports.told import said, told
 from dissever.reports.versions_view import VersionsView, versions_view
@@ -209,13 +210,14 @@ def anomaly_views(
         ]
         is_named = anomaly.cycle or result.checker == TRANSACTIONS
         labels = transaction_labels(anomaly, by_index) if is_named else {}
+        of_reads = set_read_labels(result.checker, anomaly, context, by_index)
         window = excerpt(
             anomaly,
             context,
             found.strikes,
             end_ns=history.duration_ns,
-            names=labels,
-            are_told=bool(anomaly.cycle),
+            names=labels | of_reads,
+            are_told=bool(anomaly.cycle or of_reads),
         )
         views.append(
             AnomalyView(

@@ -122,7 +122,7 @@ def excerpt(
         episodes: All faults of the run.
         end_ns: The end of the run.
         names: The index of an invocation -> what the reader knows it by.
-        are_told: Another drawing says what those with names did.
+        are_told: A name says all: another drawing has the rest, or the name is the answer in short.
     """
     if not operations:
         return None

@@ -316,12 +316,13 @@ def _who(operation: Operation | None) -> tuple[str, str]:
 
 
 def _deed(operation: Operation | None) -> str:
-    """`process 17: write 31, acknowledged at 3.163 s`."""
+    """`process 17 on n3: write 31, acknowledged at 3.163 s`."""
     if operation is None:
         return ""
     end = operation.completion
     at = "never answered" if end is None else f"{_ENDS[end.type.value]} at {time_text(end.time)}"
-    return f"process {operation.process}: {short_label(operation)}, {at}"
+    node = f" on {operation.invocation.node}" if operation.invocation.node else ""
+    return f"process {operation.process}{node}: {short_label(operation)}, {at}"
 
 
 _ENDS: Final = {"ok": "acknowledged", "fail": "failed", "info": "ended unknown"}

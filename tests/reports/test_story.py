@@ -66,7 +66,7 @@ def test_stale_registers_are_counted_and_each_has_a_row() -> None:
         *("Key", "Node", "Asked at", "Value read", "Overwritten before that by", "Fault in force"),
     )
     assert [row.cells for row in headline.rows] == [
-        ("7", "n1", "4.000 s", "1", "process 0: write 2, acknowledged at 3.000 s", "none")
+        ("7", "n1", "4.000 s", "1", "process 0 on n1: write 2, acknowledged at 3.000 s", "none")
     ]
     assert headline.more == 0
 
@@ -83,7 +83,7 @@ def test_lost_elements_are_counted_and_named() -> None:
     lost, *_ = _headlines(history, GrowOnlySet()(history, Budget()))
 
     assert lost.title == "1 of 2 elements was acknowledged and is missing from a final read"
-    assert lost.rows[0].cells[2:4] == ("1", "process 0: add 1, acknowledged at 1.000 s")
+    assert lost.rows[0].cells[2:4] == ("1", "process 0 on n1: add 1, acknowledged at 1.000 s")
 
 
 def test_fault_of_a_lost_element_is_that_of_its_acknowledgement() -> None:
