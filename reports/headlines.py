@@ -23,6 +23,7 @@ from dissever.reports.stuck_card import StuckCard
 from dissever.reports.transaction_rows import (
     CHECKER,
     COLUMNS,
+    again_note,
     causes_note,
     counted,
     disagreement_cells,
@@ -103,12 +104,16 @@ def headlines(
         kinds.setdefault((each.result.checker, each.anomaly.name), []).append(each)
     told: list[Headline] = []
     explained: set[str] = set()
+    before: list[Anomaly] = []
     for place, some in enumerate(kinds.values()):
         rows_max = ROWS_OF_OTHERS_MAX if place else ROWS_MAX
         headline = _headline(some, by_index, faults, rows_max=rows_max)
         new = tuple(pair for pair in headline.words if pair[0] not in explained)
         explained |= {word for word, _ in new}
-        told.append(replace(headline, words=new))
+        anomalies = [each.anomaly for each in some if each.anomaly.cycle]
+        again = again_note(anomalies, before) if anomalies else ""
+        before += [each.anomaly for each in some]
+        told.append(replace(headline, words=new, note=f"{headline.note} {again}".strip()))
     return tuple(told)
 
 

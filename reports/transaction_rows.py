@@ -141,6 +141,16 @@ def shown_by(name: str) -> str:
     return _SHOWN_BY.get(name, "no order of them gives these answers")
 
 
+def again_note(some: Sequence[Anomaly], told: Sequence[Anomaly]) -> str:
+    """How many of a kind are about transactions that stood in a table before."""
+    before = {frozenset(each.indices) for each in told if each.name != some[0].name}
+    again = sum(frozenset(each.indices) in before for each in some)
+    if not again:
+        return ""
+    which = "It joins" if again == len(some) == 1 else f"{again:,} of {len(some):,} join"
+    return f"{which} the same transactions as an anomaly above: one cause, seen in two ways."
+
+
 def words_of(anomalies: Sequence[Anomaly]) -> tuple[tuple[str, str], ...]:
     """The words of the literature that a table of cycles uses, each with what it means."""
     name = anomalies[0].name

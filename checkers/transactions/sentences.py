@@ -11,6 +11,9 @@ from typing import Any, Final
 from dissever.checkers.transactions.view import MicroOperation, Transaction, same, shown
 from dissever.harness.values import show_ns
 
+WRITTEN_MAX: Final = 3
+"""Of what a transaction wrote to one key, as much stands in a sentence."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -247,11 +250,21 @@ def _replaced(each: Transaction, key: Any) -> str:
 
 def _lost_update(scene: Scene) -> str:
     read = scene.read
-    version = shown(read.value if read else None)
+    version = shown(read.value if read else None, [scene.value])
     pair = [each for each in (scene.one, scene.other) if each is not None]
-    names = " and ".join(each.label for each in sorted(pair, key=lambda each: each.position))
+    pair.sort(key=lambda each: each.position)
+    names = " and ".join(each.label for each in pair)
+    wrote = " and ".join(f"{each.label} {_written(each, scene.key)}" for each in pair)
     both = f"{names} both read key {shown(scene.key)} as {version}"
-    return f"{both}, and both wrote to it: one of them did not know of the other (lost update)"
+    return f"{both}; then {wrote}, and one of them did not know of the other (lost update)"
+
+
+def _written(each: Transaction, key: Any) -> str:
+    """`appended 4 and 5`; of many writes the first."""
+    values = [shown(write.value) for write in each.writes(key)]
+    verb = "appended" if any(True for _ in each.of("append", key)) else "wrote"
+    more = [f"{len(values) - WRITTEN_MAX} more"] if len(values) > WRITTEN_MAX else []
+    return f"{verb} {' and '.join([*values[:WRITTEN_MAX], *more])}"
 
 
 _SENTENCES: Final[Mapping[str, Callable[[Scene], str]]] = {

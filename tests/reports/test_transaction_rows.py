@@ -145,3 +145,16 @@ def test_the_window_of_messages_shows_the_append_that_was_lost() -> None:
         TELLING_SHOWN_MAX
     )
     assert set(span.guilty) == {operation.invocation.index for operation in recorded.operations[:3]}
+
+
+def test_a_cycle_of_transactions_that_were_told_before_says_so() -> None:
+    found = _headlines("""
+        0 0-1 ok r x [], append x 1
+        1 0-1 ok r x [], append x 2
+        2 2-3 ok r x [1 2]
+    """)
+
+    assert found["lost-update"].note == ""
+    assert found["G-single"].note == (
+        "It joins the same transactions as an anomaly above: one cause, seen in two ways."
+    )

@@ -308,7 +308,10 @@ def test_transactions_are_numbered_by_the_time_of_their_question() -> None:
     """
     found = {each.name: each for each in judged(text).anomalies}
 
-    assert found["lost-update"].summary.startswith("T1 and T2 both read")
+    assert found["lost-update"].summary == (
+        'T1 and T2 both read key "x" as []; then T1 appended 2 and T2 appended 1, and one of them'
+        " did not know of the other (lost update)"
+    )
     assert found["lost-update"].steps[0].text.startswith("T1: process 1 at 0.000 s")
 
 
