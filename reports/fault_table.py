@@ -235,10 +235,12 @@ class FaultRows:
         idle = sum(row.is_idle for row in rows)
         ended = sum(row.is_unclear for row in rows)
         unseen = len(rows) - seen - idle - ended
+        only_ended = ended == len(rows) > 0
+        of_ended = "a node" if only_ended else f"in {ended} a node"
         return (
-            f"{_was(seen) if seen else 'none was'} seen to take effect",
+            *(() if only_ended else (f"{_was(seen) if seen else 'none was'} seen to take effect",)),
             *((f"{idle} met nothing",) if idle else ()),
-            *((f"in {ended}, a node ended before that could be seen",) if ended else ()),
+            *((f"{of_ended} ended before an effect could be seen",) if ended else ()),
             *((f"{_was(unseen)} not seen to take effect",) if unseen else ()),
             *((f"{_was(left_out)} left out",) if left_out else ()),
         )

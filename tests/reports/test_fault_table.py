@@ -79,7 +79,7 @@ def test_strike_whose_target_ended_while_it_was_injected_is_not_idle() -> None:
     assert row.held.text == "node ended"
     assert rows.counts == (
         "1 was seen to take effect",
-        "in 1, a node ended before that could be seen",
+        "in 1 a node ended before an effect could be seen",
     )
     assert other.ended == ()
 
