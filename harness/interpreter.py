@@ -146,6 +146,14 @@ class _Interpreter:
     _timer: asyncio.TimerHandle | None = None
     _deadline_timer: asyncio.TimerHandle | None = None
     _pending_since: int | None = None
+    _due_ns: int | None = None
+    """
+    The time of the generator's last step while some worker has been free; None: nobody was.
+
+    A loop wakes up late, often by a millisecond. The generator is asked for this time then, not for
+    that of the wake-up, so that gaps between steps do not grow. What is missed because nobody is
+    free stays lost.
+    """
 
     def __post_init__(self, rng: Random) -> None:
         self._limit_ns = round(self._limits.operation_s * 1e9)
@@ -187,6 +195,8 @@ class _Interpreter:
         try:
             while self._context.free and self._give_next():
                 pass
+            if not self._context.free:
+                self._due_ns = None
             everyone = self._context.everyone
             if self._context.free == everyone and (self._is_exhausted or not everyone):
                 self._end.set_result(None)
@@ -198,16 +208,18 @@ class _Interpreter:
         if self._is_exhausted:
             return False
         now = self._now()
-        context = self._context.at(now)
+        context = self._context.at(now if self._due_ns is None else min(now, self._due_ns))
         answer = self._generator.next(context)
         if answer is None:
             self._is_exhausted = True
             return False
         step, rest = answer
         if step is PENDING:
+            self._due_ns = None
             self._wait_pending(now)
             return False
         self._pending_since = None
+        self._due_ns = step.time
         if step.time > now:
             self._timer = self._loop.call_later(timer_s(step.time - now), self._ask_for_dispatch)
             return False
@@ -266,7 +278,7 @@ class _Interpreter:
         slot.is_handed = False
         slot.mark = len(self._events)
         if type(step) is Invocation:
-            self._watch(bit, slot.mark, busy.time + self._limit_ns)
+            self._watch(bit, slot.mark, self._now() + self._limit_ns)
         if slot.waiter is not None and not slot.waiter.done():
             slot.waiter.set_result(None)
 

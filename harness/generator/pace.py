@@ -48,8 +48,8 @@ class Paced(msgspec.Struct, frozen=True):
     """
     Steps with a gap between them, over all threads together: a rate is a total, not one per thread.
 
-    Random gaps are drawn uniformly from 0 to twice `gap_ns`, and missed steps are lost. Other gaps
-    are `gap_ns`, and missed steps are caught up with.
+    Random gaps are drawn uniformly from 0 to twice `gap_ns`, and steps that nobody was free for are
+    lost. Other gaps are `gap_ns`, and missed steps are caught up with.
     """
 
     gap_ns: int

@@ -24,6 +24,7 @@ from dissever.harness.generator import (
     nemesis,
     on_update,
     phases,
+    rate,
     repeat,
     sleep,
     time_limit,
@@ -633,6 +634,61 @@ def test_step_in_the_future_waits_for_its_time(virtual_bench) -> None:
     history = virtual_bench.run([Invocation("a", time=3_000_000_000), READ], agree)
 
     assert history.events[0].time == 3_000_000_000
+
+
+class Late:
+    """A world in which every timer comes too late by the same time."""
+
+    def __init__(self, loop, late_ns):
+        self._loop, self._late_ns = loop, late_ns
+
+    def advance(self, until_ns):
+        return None if until_ns is None else until_ns + self._late_ns
+
+
+def begun(bench, source, answer, *, late_ns, **options):
+    """The times in ms at which operations begin in a loop that wakes up late."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.world = Late(loop, late_ns)
+        return await bench.work(source, answer, **options)
+
+    history = clock.run(main(), is_virtual=True)
+    return [event.time / 1e6 for event in history if event.type is Type.INVOKE]
+
+
+def test_loop_that_wakes_up_late_keeps_the_rate(virtual_bench) -> None:
+    source = limit(1000, rate(200, repeat(READ)))
+    times = begun(virtual_bench, source, agree, late_ns=2_000_000, concurrency=4)
+
+    assert 4.8 < times[-1] / 999 < 5.2
+
+
+def test_steps_that_nobody_was_free_for_are_lost(virtual_bench) -> None:
+    async def slow_at_first(invocation):
+        await asyncio.sleep(1 if len(virtual_bench.events) == 1 else 0)
+        return invocation.ok()
+
+    source = time_limit(2, rate(200, repeat(READ)))
+    times = begun(virtual_bench, source, slow_at_first, late_ns=2_000_000)
+
+    assert 150 < len(times) < 250
+
+
+def test_limit_of_an_operation_counts_from_when_it_is_given(virtual_bench) -> None:
+    source = limit(50, rate(200, repeat(READ)))
+    late = begun(virtual_bench, source, hang, late_ns=20_000_000, concurrency=60, limits=SHORT)
+    open_ = {}
+    taken = []
+    for event in virtual_bench.events:
+        if event.type is Type.INVOKE:
+            open_[event.process] = event.time
+        else:
+            taken.append(event.time - open_[event.process])
+
+    assert len(late) == 50
+    assert min(taken) >= 50_000_000
 
 
 def test_generator_that_can_never_go_on_is_reported(virtual_bench) -> None:
