@@ -144,7 +144,7 @@ def _headline(
         rows=tuple(Row(row.number, tuple(row.cells[place] for place in filled)) for row in shown),
         more=max(wrong, len(rows), 0 if are_causes else _counted(some)) - len(shown),
         note=_note(anomalies, first.result),
-        words=words_of(anomalies) if first.anomaly.cycle else (),
+        words=words_of(anomalies) if are_causes or first.anomaly.cycle else (),
     )
 
 
@@ -176,9 +176,15 @@ def _table(first: Found, by_index: Mapping[int, Operation], faults: Episodes) ->
             lambda each: [_cycle(each.anomaly, by_index, faults)],
         )
     return _Table(
-        ("What", "Nodes", "From", "Until", "Fault in force"),
-        lambda each: [_plain(each, by_index, faults)],
+        ("What", "Nodes", "From", "Until", "Fault in force", "Transactions"),
+        lambda each: [(*_plain(each, by_index, faults), _times(each))],
     )
+
+
+def _times(each: Found) -> str:
+    """How many transactions show the same, of a cause that several show."""
+    is_cause = each.result.checker == CHECKER and each.anomaly.wrong_count > 1
+    return f"{each.anomaly.wrong_count:,}" if is_cause else ""
 
 
 def _crash(card: CrashCard) -> tuple[str, ...]:

@@ -120,6 +120,8 @@ def causes_note(some: Sequence[Anomaly], result: Result) -> str:
     if count == len(some):
         return ""
     causes = count_text(len(some), "cause")
+    if count == shown:
+        return f"They have {causes}."
     each = "accounts" if len(some) == 1 else "account"
     return f"The page tells {causes}, which {each} for {shown:,} of these {count:,}."
 
@@ -152,9 +154,11 @@ def again_note(some: Sequence[Anomaly], told: Sequence[Anomaly]) -> str:
 
 
 def words_of(anomalies: Sequence[Anomaly]) -> tuple[tuple[str, str], ...]:
-    """The words of the literature that a table of cycles uses, each with what it means."""
+    """The words of the literature that a table uses, each with what it means."""
     name = anomalies[0].name
     kinds = dict.fromkeys(edge.kind for each in anomalies for edge in each.cycle)
     told: list[tuple[str, Any]] = [(name, meaning_of_name(name))]
+    if not anomalies[0].cycle and not name.startswith("G"):
+        return ()  # Its name is plain English.
     told += [(kind, f"{MEANINGS[kind]}.") for kind in kinds if kind in MEANINGS]
     return tuple((word, text) for word, text in told if text)

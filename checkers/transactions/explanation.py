@@ -23,7 +23,6 @@ from dissever.checkers.transactions.smallest import Smallest
 from dissever.checkers.transactions.view import Transaction, key_value, shown
 from dissever.harness import results
 from dissever.harness.results import Anomaly
-from dissever.harness.values import count_text
 from dissever.native import graph, transactions
 from dissever.native.columns import Micro
 from dissever.native.graph import Level, Rung
@@ -173,8 +172,6 @@ def _scene(narrator: Narrator, every: Sequence[transactions.Anomaly]) -> Explain
     name = NAMES[each.found]
     text = sentence(name, scene)
     showing = list(dict.fromkeys(one.operation for one in every))
-    if len(showing) > 1:
-        text = f"{text}; {count_text(len(showing) - 1, 'more transaction')} did the same"
     invoked = narrator.micro.columns.inv
     anomaly = Anomaly(
         name=name,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dissever.checkers.transactions.view import MicroOperation, Transaction, same, shown
+from dissever.harness.history import Type
 from dissever.harness.values import show_ns
 
 WRITTEN_MAX: Final = 3
@@ -118,7 +119,9 @@ def _added(each: Parting) -> str:
     if each.adder.is_ok and end is not None:
         node = end.node or each.adder.operation.invocation.node or "the system"
         return f"{what} and {node} acknowledged at {show_ns(end.time)}"
-    return what
+    if end is not None and each.adder.operation.type is Type.FAIL:
+        return f"{what}, answered with a failure at {show_ns(end.time)}"
+    return f"{what}, which nobody acknowledged"
 
 
 def sentence(name: str, scene: Scene) -> str:
