@@ -174,8 +174,8 @@ class Transfer(_Membership):
 
     Several nodes lead in turn. A strike is left out where leadership could not be handed over: it
     was won or lost meanwhile, the leader and the node did not both run and hear each other, or
-    another fault had taken the node's vote away. A
-    leader that stays and just does not hand over leaves the strike without evidence.
+    another fault had taken the node's vote away. A leader that stays and just does not hand over
+    leaves the strike without evidence.
     """
 
     def __init__(self, cluster: AbleCluster, members: Members) -> None:
