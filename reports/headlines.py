@@ -1,8 +1,4 @@
-"""
-What was found, in a few compact tables: one for each kind of anomaly, before any explanation.
-
-A title counts as the checker counts, so it is right where the anomalies are some of very many.
-"""
+"""What was found, in a few compact tables: one for each kind of anomaly, before explanations."""
 
 from __future__ import annotations
 
@@ -13,24 +9,21 @@ from typing import Any, Final
 from dissever.harness.episodes import Episodes
 from dissever.harness.history import Operation
 from dissever.harness.results import Anomaly, Result, Wrong
-from dissever.harness.values import count_text, listed, shorten, show
+from dissever.harness.values import listed, shorten, show
 from dissever.reports.around import brief
 from dissever.reports.crash_card import CrashCard
 from dissever.reports.details import moment_of
 from dissever.reports.labels import short_label, time_text
-from dissever.reports.meaning import Family, family_of
 from dissever.reports.stuck_card import StuckCard
+from dissever.reports.titles import counted_of, title_of
 from dissever.reports.transaction_rows import (
     CHECKER,
     COLUMNS,
     again_note,
     causes_note,
-    counted,
     disagreement_cells,
     disagreement_note,
-    disagreement_title,
     is_disagreement,
-    shown_by,
     words_of,
 )
 
@@ -39,7 +32,6 @@ ROWS_OF_OTHERS_MAX: Final = 3
 """Of each kind after the first: the run must fit on a screen."""
 
 CELL_CHARACTERS_MAX: Final = 140
-NODES_NAMED_MAX: Final = 3
 TRANSACTIONS_MAX: Final = 6
 
 
@@ -136,13 +128,14 @@ def _headline(
     # Of transactions a row is a cause, and says itself how many answers it made wrong.
     are_causes = first.result.checker == CHECKER
     wrong = 0 if are_causes else sum(each.wrong_count for each in anomalies)
+    count = 0 if are_causes else counted_of(first.result, anomalies)
     return Headline(
-        title=_title(some),
+        title=title_of(first.result, anomalies),
         name=first.anomaly.name,
         numbers=tuple(each.number for each in some),
         columns=tuple(table.columns[place] for place in filled),
         rows=tuple(Row(row.number, tuple(row.cells[place] for place in filled)) for row in shown),
-        more=max(wrong, len(rows), 0 if are_causes else _counted(some)) - len(shown),
+        more=max(wrong, len(rows), count) - len(shown),
         note=_note(anomalies, first.result),
         words=words_of(anomalies) if are_causes or first.anomaly.cycle else (),
     )
@@ -346,175 +339,3 @@ def _span(operation: Operation) -> tuple[int, int]:
 
 def _events(operation: Operation) -> list[Any]:
     return [event for event in (operation.invocation, operation.completion) if event is not None]
-
-
-def _counted(some: list[Found]) -> int:
-    """How many the checker counts: of many invalid objects, it explains only the first."""
-    details, name = some[0].result.details, some[0].anomaly.name
-    names = {anomaly.name for anomaly in some[0].result.anomalies}
-    invalid = details.get("invalid")
-    if names != {name} or not isinstance(invalid, int) or isinstance(invalid, bool):
-        return len(some)
-    return max(len(some), invalid)
-
-
-def _title(some: list[Found]) -> str:
-    first = some[0]
-    family = family_of(first.result.checker, first.anomaly.name)
-    if is_disagreement(first.result.checker, first.anomaly):
-        return disagreement_title([each.anomaly for each in some], first.result)
-    if family is Family.CRASH:
-        return _crashes(some)
-    if family in (Family.STUCK, Family.REPLICAS):
-        return _STUCK.get(first.anomaly.name, first.anomaly.name)
-    if family is Family.ANSWERS and first.result.checker in _TITLES:
-        return _TITLES[first.result.checker](some)
-    return _many(some)
-
-
-def _crashes(some: list[Found]) -> str:
-    nodes = dict.fromkeys(each.anomaly.summary.partition(":")[0] for each in some)
-    named = ", ".join([*nodes][:NODES_NAMED_MAX])
-    more = len(nodes) - NODES_NAMED_MAX
-    where = f"{named} and {more} more" if more > 0 else named
-    verb = "ended by itself" if len(some) == 1 else f"ended by themselves {len(some)} times"
-    subject = "A process of" if len(some) == 1 else "Processes of"
-    return f"{subject} {where} {verb}"
-
-
-_STUCK: Final = {
-    "no-progress": "A majority made no progress once its faults had healed",
-    "no-recovery": "Not every node served again once all faults had healed",
-    "no-recovery-after-restart": "Not every node served, not even after a restart of all",
-    "diverged": "Replicas held different data in the end",
-    "diverged-for-good": "Replicas hold different data on their disks, also after a restart",
-}
-
-_DID: Final = {
-    "stale-read": "returned stale values",
-    "lost-write": "lost an acknowledged write",
-    "lost-update": "lost an update",
-    "aborted-read": "returned what a failed write had asked for",
-    "future-read": "returned values before anybody had asked to write them",
-    "phantom": "returned values that nobody had asked to write",
-}
-
-
-def _objects(some: list[Found]) -> str:
-    details = some[0].result.details
-    noun, keys, count = str(details.get("noun", "object")), details.get("keys"), _counted(some)
-    did = _DID.get(some[0].anomaly.name, f"gave answers that cannot be: {some[0].anomaly.name}")
-    if not isinstance(keys, int) or keys < 2:
-        return f"The {noun} {did}"
-    return f"{count:,} of {count_text(keys, noun)} {did}"
-
-
-_OF_SETS: Final = {
-    "lost": "acknowledged and are missing from a final read",
-    "stale-read": "missing from a read that was asked after them",
-    "diverged": "read once and missing from a later read",
-    "phantom": "read though nobody had asked to add them",
-    "aborted-read": "read though every add of them had failed",
-    "future-read": "read before anybody had asked to add them",
-    "duplicate-elements": "more than once in one read",
-}
-
-
-def _elements(some: list[Found]) -> str:
-    name, count = some[0].anomaly.name, sum(each.anomaly.wrong_count for each in some)
-    if not count or name not in _OF_SETS:
-        return _many(some)
-    attempted = some[0].result.details.get("attempted")
-    of = f"{count:,} of {attempted:,} elements" if isinstance(attempted, int) else f"{count:,}"
-    what = _OF_SETS[name]
-    return f"{of} was {what.replace(' are ', ' is ')}" if count == 1 else f"{of} were {what}"
-
-
-def _reads(some: list[Found]) -> str:
-    count = sum(each.anomaly.wrong_count for each in some)
-    reads = some[0].result.details.get("reads")
-    name = some[0].anomaly.name
-    if not count or not isinstance(reads, int) or name not in _OF_ACCOUNTS:
-        return _many(some)
-    return f"{count:,} of {reads:,} reads of all accounts {_OF_ACCOUNTS[name]}"
-
-
-_OF_ACCOUNTS: Final = {
-    "unexpected-key": "had an account that there is not",
-    "nil-balance": "lacked the balance of an account",
-    "wrong-total": "added up to a wrong total",
-    "negative-value": "had a balance below zero",
-}
-
-
-_TITLES: Final[Mapping[str, Callable[[list[Found]], str]]] = {
-    "linearizable": _objects,
-    "set": _elements,
-    "bank": _reads,
-}
-
-
-def _many(some: list[Found]) -> str:
-    name = some[0].anomaly.name
-    if all(each.anomaly.cycle for each in some):
-        cycles = count_text(len(some), "cycle")
-        return f"{cycles} of transactions: {shown_by(name)}"
-    one, more = _plainly(some[0])
-    count = len(some)
-    if some[0].result.checker == CHECKER:
-        count = counted([each.anomaly for each in some], some[0].result)
-    if one:
-        return one if count == 1 else f"{count:,} {more}"
-    return name if count == 1 else f"{name}, {count:,} times"
-
-
-def _plainly(first: Found) -> tuple[str, str]:
-    """What a title says of one anomaly, and after the number of several; empty: its name does."""
-    family = family_of(first.result.checker, first.anomaly.name)
-    if family is Family.LOGS:
-        return (
-            "A log has a line that no healthy node writes",
-            "lines in logs that no healthy node writes",
-        )
-    if family is Family.INVARIANTS:
-        return (
-            "A rule that must always hold was broken",
-            "times a rule that must always hold was broken",
-        )
-    if first.result.checker == "transactions":
-        return _OF_TRANSACTIONS.get(first.anomaly.name, ("", ""))
-    return "", ""
-
-
-_OF_TRANSACTIONS: Final = {
-    "lost-update": ("An update was lost", "updates were lost"),
-    "G1a": (
-        "A transaction read what a failed one had written",
-        "transactions read what a failed one had written",
-    ),
-    "G1b": (
-        "A transaction read a value from the middle of another",
-        "transactions read a value from the middle of another",
-    ),
-    "internal": (
-        "A transaction contradicts its own reads and writes",
-        "transactions contradict their own reads and writes",
-    ),
-    "future-read": (
-        "A transaction read its own write before it made it",
-        "transactions read their own writes before they made them",
-    ),
-    "dirty-update": (
-        "A transaction wrote over what a failed one had written",
-        "transactions wrote over what failed ones had written",
-    ),
-    "cyclic-versions": (
-        "The values of a key were written in no possible order",
-        "keys hold values that were written in no possible order",
-    ),
-    "phantom": ("A read holds what nobody wrote", "reads hold what nobody wrote"),
-    "duplicate-elements": (
-        "A read holds an element more than once",
-        "reads hold an element more than once",
-    ),
-}

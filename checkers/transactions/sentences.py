@@ -121,7 +121,7 @@ def _added(each: Parting) -> str:
         return f"{what} and {node} acknowledged at {show_ns(end.time)}"
     if end is not None and each.adder.operation.type is Type.FAIL:
         return f"{what}, answered with a failure at {show_ns(end.time)}"
-    return f"{what}, which nobody acknowledged"
+    return f"{what} and nobody acknowledged"
 
 
 def sentence(name: str, scene: Scene) -> str:
