@@ -9,11 +9,10 @@ causes are told, each once, at the place where the two orders part.
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from itertools import compress, count
 from typing import Any, Final
 
 from dissever.checkers.transactions.view import owner
@@ -71,11 +70,12 @@ def disagreements(micro: Micro, found: Iterable[tuple[int, int]]) -> list[Disagr
         found: Each a transaction that read a list which does not begin the longest one of its key,
             and the number of the key.
     """
-    keys: dict[int, _Key] = {}
+    those = list(found)
+    if not those:
+        return []
+    keys = _keys(micro, {key for _, key in those})
     causes: dict[tuple[int, int, int], Disagreement] = {}
-    for position, key in found:
-        if key not in keys:
-            keys[key] = _key(micro, key)
+    for position, key in those:
         for each in keys[key].reads:
             place = _parting(micro, key, each) if each.position == position else None
             if place is None:
@@ -86,28 +86,19 @@ def disagreements(micro: Micro, found: Iterable[tuple[int, int]]) -> list[Disagr
     return list(causes.values())
 
 
-def _key(micro: Micro, key: int) -> _Key:
-    found = _Key([], {})
-    for at in _places(micro, key):
-        position = owner(micro, at)
+def _keys(micro: Micro, wanted: Set[int]) -> dict[int, _Key]:
+    """Some keys by their numbers, in one pass in C: there may be millions of others."""
+    keys = {key: _Key([], {}) for key in wanted}
+    for at in compress(count(), map(wanted.__contains__, micro.key)):
+        found, position = keys[micro.key[at]], owner(micro, at)
         if micro.list[at] != NONE:
             ended = micro.columns.ret[position]
             found.reads.append(_Read(position, ended, micro.list[at], micro.length[at]))
         elif micro.kind[at] == APPEND:
             found.adders.setdefault(micro.value[at], position)
-    found.reads.sort(key=lambda each: each.ended)
-    return found
-
-
-def _places(micro: Micro, key: int) -> Iterator[int]:
-    """The micro-operations on a key. A search in C: there may be millions on others."""
-    keys = array(micro.key.format)
-    keys.frombytes(micro.key.cast("B"))
-    at = -1
-    with suppress(ValueError):  # Nothing is left.
-        while True:
-            at = keys.index(key, at + 1)
-            yield at
+    for found in keys.values():
+        found.reads.sort(key=lambda each: each.ended)
+    return keys
 
 
 def _parting(micro: Micro, key: int, read: _Read) -> int | None:
