@@ -197,7 +197,8 @@ def test_a_class_of_a_script_is_repeated_by_its_file(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="a file runs a test while it is being loaded"):
             dissever.run(system="bad.py:Mine")
 
-    assert printed["good.py"].startswith("dissever test good.py:Mine --workload register")
+    line = f"cd {tmp_path} && dissever test good.py:Mine --workload register"
+    assert printed["good.py"].startswith(line)
     assert printed["good.py"] == f"{again.repeat}\n"
 
 

@@ -152,7 +152,7 @@ def test_keyboard_opens_a_line(open_page: Callable[..., Page]) -> None:
     page.keyboard.press("Enter")
 
     assert line.locator(".numbers").is_visible()
-    assert "When it was injected" in line.inner_text()
+    assert "Injected from 14.100 s to 14.110 s" in line.inner_text()
 
 
 def test_hostile_targets_and_evidence_are_text(open_page: Callable[..., Page]) -> None:

@@ -372,6 +372,12 @@ def test_as_many_rows_as_a_result_may_have_are_read_and_no_more(
         response(codec.encode(too_many))
 
 
+def test_rows_of_one_result_may_have_different_types() -> None:
+    rows = Rows(("a", "b"), ((1, "x"), ("y", 2.5), (None, b"z"), (3, "w")))
+
+    assert response(codec.encode(rows)) == rows
+
+
 def test_dirty_padding_of_a_blob_is_skipped() -> None:
     clean = codec.encode(Rows(("b",), ((b"abc",),)))
     dirty = clean.replace(b"abc\0\0\0\0\0", b"abcxxxxx")
