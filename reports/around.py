@@ -20,7 +20,7 @@ JUST_BEFORE_NS = 5_000_000_000
 TOLD_MAX = 4
 """So many faults are told each, with their times."""
 
-HEALED_BEFORE = ", healed before it"
+HEALED_BEFORE = ", healed just before"
 
 
 def phrase(episode: Episode) -> str:
@@ -81,10 +81,14 @@ def around_operations(found: Episodes, spans: Sequence[tuple[int, int]]) -> tupl
     others = Counter(
         each.fault for each in in_force(found, start_ns, end_ns) if phrase(each) not in met
     )
-    counted = ", ".join(f"{count} x {fault}" for fault, count in others.items())
+    counted = ", ".join(f"{fault} {_times(count)}" for fault, count in others.items())
     before = [each for each in told[:1] if each not in met and each.endswith(HEALED_BEFORE)]
-    between = [f"between these operations {counted}"] if counted else []
+    between = [f"and between these operations {counted}"] if counted else []
     return (*before, *met, *between)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def brief(found: Episodes, start_ns: int, end_ns: int) -> str:

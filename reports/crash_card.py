@@ -82,7 +82,8 @@ def _followed(end: UnaskedEnd, found: Episodes, successes: Successes) -> Iterato
         if later_ns is None:
             yield "No operation that a client asked for after that was ever ok."
         else:
-            yield f"The next operation that was ok was answered {duration_text(later_ns)} later."
+            later = duration_text(later_ns)
+            yield f"The next operation that was ok was answered {later} after the end."
     for asked in found.recovery:
         seen = evidence(asked)
         is_late = end.time_ns is None or asked.invocation.time >= end.time_ns

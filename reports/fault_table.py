@@ -239,7 +239,7 @@ class FaultRows:
         of_ended = "a node" if only_ended else f"in {ended} a node"
         return (
             *(() if only_ended else (f"{_was(seen) if seen else 'none was'} seen to take effect",)),
-            *((f"{idle} met nothing",) if idle else ()),
+            *((f"{idle} had nothing to act on",) if idle else ()),
             *((f"{of_ended} ended before an effect could be seen",) if ended else ()),
             *((f"{_was(unseen)} not seen to take effect",) if unseen else ()),
             *((f"{_was(left_out)} left out",) if left_out else ()),

@@ -117,6 +117,8 @@ def _headline(
     rows_max: int,
 ) -> Headline:
     first = some[0]
+    if first.end is not None:
+        some = sorted(some, key=_ended)
     table = _table(first, by_index, faults)
     rows = [Row(each.number, cells) for each in some for cells in table.cells(each)]
     shown = [
@@ -178,6 +180,10 @@ def _times(each: Found) -> str:
     """How many transactions show the same, of a cause that several show."""
     is_cause = each.result.checker == CHECKER and each.anomaly.wrong_count > 1
     return f"{each.anomaly.wrong_count:,}" if is_cause else ""
+
+
+def _ended(each: Found) -> int:
+    return 0 if each.end is None or each.end.end.time_ns is None else each.end.end.time_ns
 
 
 def _crash(card: CrashCard) -> tuple[str, ...]:
@@ -275,7 +281,7 @@ def _of_answers(first: Found, by_index: Mapping[int, Operation], faults: Episode
     return _Table(
         (
             *(("Key",) if has_key else ()),
-            *("Node", "Asked at"),
+            *("Read on" if is_of_other else "Node", "Asked at"),
             value,
             *(("Right would be",) if has_expected else ()),
             *((against or "Contradicted by",) if has_against else ()),

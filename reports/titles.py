@@ -85,7 +85,7 @@ def _objects(result: Result, some: Sequence[Anomaly]) -> str:
 
 
 _OF_SETS: Final = {
-    "lost": "acknowledged and are missing from a final read",
+    "lost": "missing from a final read",
     "stale-read": "missing from a read that was asked after them",
     "diverged": "read once and missing from a later read",
     "phantom": "read though nobody had asked to add them",
@@ -99,8 +99,10 @@ def _elements(result: Result, some: Sequence[Anomaly]) -> str:
     name, count = some[0].name, sum(each.wrong_count for each in some)
     if not count or name not in _OF_SETS:
         return _many(result, some)
-    attempted = result.details.get("attempted")
-    of = f"{count:,} of {attempted:,} elements" if isinstance(attempted, int) else f"{count:,}"
+    kind = "acknowledged" if name == "lost" else "attempted"
+    whole = result.details.get(kind)
+    elements = "acknowledged elements" if name == "lost" else "elements"
+    of = f"{count:,} of {whole:,} {elements}" if isinstance(whole, int) else f"{count:,} {elements}"
     what = _OF_SETS[name]
     return f"{of} was {what.replace(' are ', ' is ')}" if count == 1 else f"{of} were {what}"
 

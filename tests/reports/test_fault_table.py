@@ -96,7 +96,7 @@ def test_end_of_another_node_or_at_another_time_leaves_a_strike_idle(
     rows = fault_rows(found(idle), ends=(end,))
 
     assert rows.lines[0].state == "idle"
-    assert rows.counts == ("none was seen to take effect", "1 met nothing")
+    assert rows.counts == ("none was seen to take effect", "1 had nothing to act on")
 
 
 def test_target_that_ended_under_a_fault_that_is_seen_to_hold_is_named_and_not_in_doubt() -> None:

@@ -37,7 +37,7 @@ def test_only_faults_that_overlap_the_guilty_operations_are_named() -> None:
 
     before, meanwhile_it = meanwhile(anomaly, BY_INDEX, FAULTS)
     assert meanwhile_it == "partition (n1, n2) from 5.000 s to 8.000 s"
-    assert before == "pause (n3) from 1.000 s to 3.000 s, healed before it"
+    assert before == "pause (n3) from 1.000 s to 3.000 s, healed just before"
 
 
 def test_a_fault_that_healed_long_before_is_not_named() -> None:
@@ -102,7 +102,7 @@ def test_of_many_faults_those_that_met_no_guilty_operation_are_counted() -> None
 
     assert meanwhile(anomaly, by_index, episodes_of(history)) == (
         "kill (n1) from 10.000 s to 12.000 s",
-        "between these operations 4 x pause, 3 x partition",
+        "and between these operations pause 4 times, partition 3 times",
     )
 
 

@@ -82,8 +82,18 @@ def test_lost_elements_are_counted_and_named() -> None:
     )
     lost, *_ = _headlines(history, GrowOnlySet()(history, Budget()))
 
-    assert lost.title == "1 of 2 elements was acknowledged and is missing from a final read"
+    assert lost.title == "1 of 2 acknowledged elements was missing from a final read"
     assert lost.rows[0].cells[2:4] == ("1", "process 0 on n1: add 1, acknowledged at 1.000 s")
+
+
+def test_crashes_are_told_in_the_order_of_time() -> None:
+    ends = [
+        NodeEnd("n1", 1, -6, is_asked=False, time_ns=5 * S),
+        NodeEnd("n2", 1, -6, is_asked=False, time_ns=3 * S),
+    ]
+    (crashes,) = _headlines(STALE, NodeEnds(ends)(STALE, Budget()))
+
+    assert [row.cells[0] for row in crashes.rows] == ["n2", "n1"]
 
 
 def test_fault_of_a_lost_element_is_that_of_its_acknowledgement() -> None:
@@ -224,7 +234,7 @@ def test_card_of_a_crash_says_when_clients_were_answered_again_and_how_the_recov
     end = NodeEnd("n2", 1, -6, False, S)
 
     assert _card(end, *failed).followed[1:] == (
-        "The next operation that was ok was answered 2.00 s later.",
+        "The next operation that was ok was answered 2.00 s after the end.",
         "The recovery failed because of it: await-ready at 2.000 s found that n2 did not run.",
     )
     assert len(_card(end, *innocent).followed) == 2

@@ -50,3 +50,23 @@ def test_line_without_a_crash_stays() -> None:
 
     assert names(results) == ["assertion"]
     assert len(findings(results, History(()), episodes_of(History(())))) == 1
+
+
+def test_line_among_the_last_words_of_a_crash_is_told_by_it_though_no_step_has_it() -> None:
+    words = {"path": "nodes/n1/stderr-1.log", "first": 1, "lines": ["double free"]}
+    end = {"what": "n1: process 1 ended by SIGABRT", "node": "n1", "last_words": words}
+    anomaly = Anomaly(name="crash", summary=f"{end['what']}, and nobody asked for that", indices=())
+    nodes = Result(
+        checker="nodes",
+        verdict=Verdict.INVALID,
+        why="",
+        anomalies=(anomaly,),
+        details={"unasked": [end]},
+    )
+    line = "nodes/n1/stderr-1.log:1: double free"
+
+    assert names(merge([nodes, invalid("logs", "memory-error", line)])) == ["crash"]
+    assert names(merge([nodes, invalid("logs", "memory-error", OTHER)])) == [
+        "crash",
+        "memory-error",
+    ]
