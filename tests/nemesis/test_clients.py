@@ -264,6 +264,16 @@ while True:
 """Answers one connection after another, until it is asked to hang."""
 
 
+async def deployed(cluster: NamespacesCluster) -> Deployment:
+    """Of `client-cut`, with a program on n1 that answers and can be made to hang."""
+    await cluster.start("n1", Program([cluster.python, "-I", "-S", "-c", HANGS], {}))
+    at = Deployment(cluster, "client-cut")
+    async with asyncio.timeout(20):
+        while not await at.answers("n1"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return at
+
+
 async def hang(at: Deployment, node: str, *, fills_queue: bool) -> list[socket.socket]:
     """Have the node hang; connections that nobody will accept, which the caller closes."""
     connections = [await at.cluster.dial(node, PORT, 1)]
@@ -300,12 +310,7 @@ def test_node_that_hangs_by_itself_is_no_cut_that_stays(
 
     async def main() -> None:
         async with await NamespacesCluster.open(("n1", "n2"), tmp_path) as cluster:
-            program = Program([cluster.python, "-I", "-S", "-c", HANGS], {})
-            await cluster.start("n1", program)
-            at = Deployment(cluster, "client-cut")
-            async with asyncio.timeout(20):
-                while not await at.answers("n1"):  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+            at = await deployed(cluster)
             connections = await hang(at, "n1", fills_queue=fills_queue)
             cut = await at.do("start-client-cut", {"targets": ["n1"], "way": way.value})
             if stays:
@@ -335,12 +340,7 @@ def test_node_that_hangs_and_sends_nothing_is_left_out(
 
     async def main() -> None:
         async with await NamespacesCluster.open(("n1", "n2"), tmp_path) as cluster:
-            program = Program([cluster.python, "-I", "-S", "-c", HANGS], {})
-            await cluster.start("n1", program)
-            at = Deployment(cluster, "client-cut")
-            async with asyncio.timeout(20):
-                while not await at.answers("n1"):  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+            at = await deployed(cluster)
             connections = await hang(at, "n1", fills_queue=True)
             cut = await at.do("start-client-cut", {"targets": ["n1"], "way": "out"})
             tables = await cluster.command("n1", ["nft", "list", "tables"])
