@@ -83,7 +83,7 @@ def around_operations(found: Episodes, spans: Sequence[tuple[int, int]]) -> tupl
     )
     counted = ", ".join(f"{fault} {_times(count)}" for fault, count in others.items())
     before = [each for each in told[:1] if each not in met and each.endswith(HEALED_BEFORE)]
-    between = [f"and between these operations {counted}"] if counted else []
+    between = [f"between these operations {counted}"] if counted else []
     return (*before, *met, *between)
 
 

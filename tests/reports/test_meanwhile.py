@@ -102,7 +102,7 @@ def test_of_many_faults_those_that_met_no_guilty_operation_are_counted() -> None
 
     assert meanwhile(anomaly, by_index, episodes_of(history)) == (
         "kill (n1) from 10.000 s to 12.000 s",
-        "and between these operations pause 4 times, partition 3 times",
+        "between these operations pause 4 times, partition 3 times",
     )
 
 
